@@ -6,5 +6,5 @@ target_compile_options(project_warnings INTERFACE
   -Wwrite-strings -Wnull-dereference -Wpointer-arith
   -Werror=implicit -Werror=return-type -Werror=incompatible-pointer-types
   -Werror=int-conversion -Werror=format
-  $<$<C_COMPILER_ID:GNU>:-Wduplicated-cond;-Wduplicated-branches;-Wlogical-op>
-  $<$<C_COMPILER_ID:Clang>:-Wmissing-variable-declarations;-Wno-gnu-zero-variadic-macro-arguments>)
+  "$<$<C_COMPILER_ID:GNU>:-Wduplicated-cond;-Wduplicated-branches;-Wlogical-op>"
+  "$<$<C_COMPILER_ID:Clang>:-Wmissing-variable-declarations;-Wno-gnu-zero-variadic-macro-arguments>")

@@ -1,0 +1,45 @@
+#pragma once
+/* Configuration: YAML (docs/configuration.md) or DATABASE_URL, to an endpoint set.
+ *
+ * Loading never stops at the first error: every error of a file is reported at once, each as
+ * "file:line:column: what is wrong; what to do". */
+#include "pgtls/model/server.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buf;
+
+/* Bounds on what a configuration may hold. */
+#define CONFIG_MAX_BYTES    ((size_t)16 * 1024 * 1024)
+#define CONFIG_MAX_SERVERS  100000
+#define CONFIG_MAX_MESSAGES 200 /* kept; further ones are only counted */
+
+enum config_severity { CONFIG_ERROR, CONFIG_WARNING };
+
+/* Messages of one loading, in the order of the file. */
+struct config_messages {
+    struct config_message {
+        enum config_severity severity;
+        char *text; /* "pgtls.yml:12:5: unknown key \"intervall\"; did you mean \"interval\"?" */
+    } items[CONFIG_MAX_MESSAGES];
+    size_t n, errors, warnings; /* errors and warnings count also those not kept */
+};
+void config_messages_deinit(struct config_messages *messages);
+
+/* Loads a file. Returns a set of one reference, or NULL with at least one error in `messages`
+ * (running out of memory included). Warnings may be there either way. Never touches the network
+ * and never needs a secret or a CA file to exist. */
+struct endpoint_set *config_load_file(const char *path, struct config_messages *messages);
+
+/* The same from memory; `name` stands where the file's would. */
+struct endpoint_set *config_load_text(const char *name, const char *text, size_t len,
+                                      struct config_messages *messages);
+
+/* One cluster "default" with one endpoint "default" from a connection string, as DATABASE_URL or
+ * the quickstart give it; `name` is what messages call it. */
+struct endpoint_set *config_load_dsn(const char *name, const char *dsn,
+                                     struct config_messages *messages);
+
+/* Prints the reference (Markdown) from the table of keys. */
+void config_print_reference(struct buf *to);

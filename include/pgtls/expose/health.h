@@ -1,0 +1,17 @@
+#pragma once
+/* /health/database: the state of every endpoint as JSON (docs/health.schema.json). */
+#include "pgtls/model/fleet.h"
+
+#include <stdbool.h>
+
+struct buf;
+
+struct health_query {
+    const char *cluster, *endpoint; /* NULL: all */
+    enum require require;           /* REQUIRE_ALL: every endpoint must be fit for a 200 */
+    bool fail_on_degraded;
+    bool brief;                     /* status and counts only */
+};
+
+/* Writes the document and returns the HTTP status: 200, 503, or 404 for an empty selection. */
+int health_document(struct fleet_view *view, const struct health_query *query, struct buf *to);

@@ -1,0 +1,33 @@
+#pragma once
+/* The metric contract and its exposition, in Prometheus text 0.0.4 and OpenMetrics 1.0.
+ *
+ * Family-major over a static catalogue: outer loop the families, inner loop the servers. The body is
+ * produced piece by piece, never whole in memory; each server's lock is held only while one family
+ * of it is written, so that no histogram is torn and no probe waits. */
+#include "pgtls/model/fleet.h"
+#include "pgtls/model/self.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buf;
+
+enum metrics_format { METRICS_TEXT, METRICS_OPENMETRICS };
+
+/* The Content-Type of a format. */
+const char *metrics_content_type(enum metrics_format format);
+
+/* Chooses by an Accept header (q-values; NULL: text). OpenMetrics 1.0.0 and 0.0.1 are known. */
+enum metrics_format metrics_negotiate(const char *accept);
+
+/* One scrape in progress. Holds a reference on the view. */
+struct exposition;
+struct exposition *exposition_new(struct fleet_view *view, const struct self *self,
+                                  enum metrics_format format);
+void exposition_free(struct exposition *e);
+
+/* Appends the next piece (some KiB) to `to`; false when the body is complete. */
+bool exposition_next(struct exposition *e, struct buf *to);
+
+/* Prints the metrics reference (Markdown) from the catalogue. */
+void metrics_print_reference(struct buf *to);

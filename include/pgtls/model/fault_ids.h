@@ -1,0 +1,130 @@
+#pragma once
+/* The identifiers of the fault catalogue; the row of each is in src/model/fault_catalogue.c.
+ * Order is by phase and is not API; the ids are. Included by model/fault.h. */
+
+#define FAULT_IDS(X)                                                                               \
+    X(DNS_NOT_FOUND, "dns_not_found")                                                              \
+    X(DNS_TEMPORARY, "dns_temporary")                                                              \
+    X(DNS_TIMEOUT, "dns_timeout")                                                                  \
+    X(TCP_REFUSED, "tcp_refused")                                                                  \
+    X(TCP_TIMEOUT, "tcp_timeout")                                                                  \
+    X(TCP_UNREACHABLE, "tcp_unreachable")                                                          \
+    X(TCP_RESET, "tcp_reset")                                                                      \
+    X(TCP_ERROR, "tcp_error")                                                                      \
+    X(SSLREQ_CLOSED, "sslreq_closed")                                                              \
+    X(SSLREQ_RESET, "sslreq_reset")                                                                \
+    X(SSLREQ_TIMEOUT, "sslreq_timeout")                                                            \
+    X(SSL_NOT_SUPPORTED, "ssl_not_supported")                                                      \
+    X(SSLREQ_ERROR_V2, "sslreq_error_v2")                                                          \
+    X(SSLREQ_PEER_SPEAKS_TLS, "sslreq_peer_speaks_tls")                                            \
+    X(SSLREQ_GARBAGE, "sslreq_garbage")                                                            \
+    X(SSLREQ_EXTRA_BYTES, "sslreq_extra_bytes")                                                    \
+    X(TLS_CLOSED_NOTIFY, "tls_closed_notify")                                                      \
+    X(TLS_CLOSED, "tls_closed")                                                                    \
+    X(TLS_RESET, "tls_reset")                                                                      \
+    X(TLS_TIMEOUT, "tls_timeout")                                                                  \
+    X(TLS_VERSION_MISMATCH, "tls_version_mismatch")                                                \
+    X(TLS_NO_SHARED_PARAMETERS, "tls_no_shared_parameters")                                        \
+    X(TLS_SNI_UNRECOGNIZED, "tls_sni_unrecognized")                                                \
+    X(TLS_ALPN_REJECTED, "tls_alpn_rejected")                                                      \
+    X(TLS_ALPN_MISSING, "tls_alpn_missing")                                                        \
+    X(TLS_SERVER_INTERNAL_ERROR, "tls_server_internal_error")                                      \
+    X(TLS_PEER_NOT_TLS, "tls_peer_not_tls")                                                        \
+    X(TLS_ALERT_OTHER, "tls_alert_other")                                                          \
+    X(TLS_PROTOCOL_ERROR, "tls_protocol_error")                                                    \
+    X(CLIENT_CERT_REQUIRED, "client_cert_required")                                                \
+    X(CLIENT_CERT_REJECTED, "client_cert_rejected")                                                \
+    X(CLIENT_CERT_UNTRUSTED, "client_cert_untrusted")                                              \
+    X(CLIENT_CERT_CN_MISMATCH, "client_cert_cn_mismatch")                                          \
+    X(SERVER_NO_CLIENT_CA, "server_no_client_ca")                                                  \
+    X(SERVER_CERT_EXPIRED, "server_cert_expired")                                                  \
+    X(SERVER_CERT_NOT_YET_VALID, "server_cert_not_yet_valid")                                      \
+    X(SERVER_CERT_SELF_SIGNED, "server_cert_self_signed")                                          \
+    X(SERVER_CERT_UNTRUSTED, "server_cert_untrusted")                                              \
+    X(SERVER_CERT_WRONG_PURPOSE, "server_cert_wrong_purpose")                                      \
+    X(SERVER_CERT_WEAK_KEY, "server_cert_weak_key")                                                \
+    X(SERVER_CERT_WEAK_SIGNATURE, "server_cert_weak_signature")                                    \
+    X(SERVER_CERT_REVOKED, "server_cert_revoked")                                                  \
+    X(SERVER_CERT_NAME_MISMATCH, "server_cert_name_mismatch")                                      \
+    X(SERVER_CERT_PIN_MISMATCH, "server_cert_pin_mismatch")                                        \
+    X(SERVER_CERT_INVALID, "server_cert_invalid")                                                  \
+    X(CA_CERT_EXPIRED, "ca_cert_expired")                                                          \
+    X(CRL_UNUSABLE, "crl_unusable")                                                                \
+    X(SSL_CLOSED_AFTER_HANDSHAKE, "ssl_closed_after_handshake")                                    \
+    X(SSL_EOF_AFTER_HANDSHAKE, "ssl_eof_after_handshake")                                          \
+    X(SSL_RESET_AFTER_HANDSHAKE, "ssl_reset_after_handshake")                                      \
+    X(STARTUP_CLOSED, "startup_closed")                                                            \
+    X(STARTUP_TIMEOUT, "startup_timeout")                                                          \
+    X(STARTUP_GARBAGE, "startup_garbage")                                                          \
+    X(ERROR_RESPONSE_V2, "error_response_v2")                                                      \
+    X(CLOSED_DURING_AUTH, "closed_during_auth")                                                    \
+    X(EOF_DURING_AUTH, "eof_during_auth")                                                          \
+    X(RESET_DURING_AUTH, "reset_during_auth")                                                      \
+    X(AUTH_STALLED, "auth_stalled")                                                                \
+    X(CLOSED_AFTER_AUTH, "closed_after_auth")                                                      \
+    X(EOF_AFTER_AUTH, "eof_after_auth")                                                            \
+    X(RESET_AFTER_AUTH, "reset_after_auth")                                                        \
+    X(SESSION_STALLED, "session_stalled")                                                          \
+    X(CONNECTION_LOST, "connection_lost")                                                          \
+    X(HBA_NO_ENTRY_SSL, "hba_no_entry_ssl")                                                        \
+    X(HBA_NO_ENTRY_NOSSL, "hba_no_entry_nossl")                                                    \
+    X(HBA_REJECT_RULE_SSL, "hba_reject_rule_ssl")                                                  \
+    X(HBA_REJECT_RULE_NOSSL, "hba_reject_rule_nossl")                                              \
+    X(HBA_REJECTED, "hba_rejected")                                                                \
+    X(HBA_REJECT_RULE_POOLER, "hba_reject_rule_pooler")                                            \
+    X(HBA_NO_ENTRY_POOLER, "hba_no_entry_pooler")                                                  \
+    X(SSL_REQUIRED_BY_POOLER, "ssl_required_by_pooler")                                            \
+    X(IP_NOT_ALLOWED, "ip_not_allowed")                                                            \
+    X(POOLER_BACKEND_HBA_REJECTION, "pooler_backend_hba_rejection")                                \
+    X(PASSWORD_FAILED, "password_failed")                                                          \
+    X(PASSWORD_MISSING, "password_missing")                                                        \
+    X(AUTH_EXTERNAL_FAILED, "auth_external_failed")                                                \
+    X(SCRAM_CHANNEL_BINDING, "scram_channel_binding")                                              \
+    X(AUTH_METHOD_UNSUPPORTED, "auth_method_unsupported")                                          \
+    X(AUTH_METHOD_REFUSED, "auth_method_refused")                                                  \
+    X(ROLE_MISSING, "role_missing")                                                                \
+    X(ROLE_NOLOGIN, "role_nologin")                                                                \
+    X(ROLE_INVALID, "role_invalid")                                                                \
+    X(AUTHORIZATION_REJECTED, "authorization_rejected")                                            \
+    X(DATABASE_MISSING, "database_missing")                                                        \
+    X(DATABASE_NO_CONNECT_PRIVILEGE, "database_no_connect_privilege")                              \
+    X(SNI_MISSING, "sni_missing")                                                                  \
+    X(DATABASE_NOT_ACCEPTING, "database_not_accepting")                                            \
+    X(TOO_MANY_CONNECTIONS, "too_many_connections")                                                \
+    X(TOO_MANY_CONNECTIONS_ROLE, "too_many_connections_role")                                      \
+    X(TOO_MANY_CONNECTIONS_DATABASE, "too_many_connections_database")                              \
+    X(SERVER_OUT_OF_RESOURCES, "server_out_of_resources")                                          \
+    X(STARTING_UP, "starting_up")                                                                  \
+    X(SHUTTING_DOWN, "shutting_down")                                                              \
+    X(IN_RECOVERY, "in_recovery")                                                                  \
+    X(NOT_ACCEPTING, "not_accepting")                                                              \
+    X(TERMINATED_DURING_STARTUP, "terminated_during_startup")                                      \
+    X(AUTH_TIMEOUT_SERVER, "auth_timeout_server")                                                  \
+    X(QUERY_CANCELED, "query_canceled")                                                            \
+    X(QUERY_FAILED, "query_failed")                                                                \
+    X(STARTUP_PARAMETER_REJECTED, "startup_parameter_rejected")                                    \
+    X(PROTOCOL_UNSUPPORTED, "protocol_unsupported")                                                \
+    X(PROTOCOL_VIOLATION, "protocol_violation")                                                    \
+    X(SERVER_ERROR, "server_error")                                                                \
+    X(POOLER_MAX_CLIENT_CONN, "pooler_max_client_conn")                                            \
+    X(POOLER_LOGIN_TIMEOUT, "pooler_login_timeout")                                                \
+    X(POOLER_QUEUE_TIMEOUT, "pooler_queue_timeout")                                                \
+    X(POOLER_BACKEND_LOGIN_FAILED, "pooler_backend_login_failed")                                  \
+    X(POOLER_BACKEND_DOWN, "pooler_backend_down")                                                  \
+    X(POOLER_SHUTTING_DOWN, "pooler_shutting_down")                                                \
+    X(POOLER_DATABASE_DISABLED, "pooler_database_disabled")                                        \
+    X(TENANT_BLOCKED, "tenant_blocked")                                                            \
+    X(ERROR_RESPONSE_OTHER, "error_response_other")                                                \
+    X(LOCAL_DESCRIPTORS, "local_descriptors")                                                      \
+    X(LOCAL_MEMORY, "local_memory")                                                                \
+    X(LOCAL_FILE, "local_file")                                                                    \
+    X(LOCAL_SECRET, "local_secret")                                                                \
+    X(LOCAL_OTHER, "local_other")
+
+enum fault {
+    FAULT_NONE,
+#define FAULT_ENUM(name, id) FAULT_##name,
+    FAULT_IDS(FAULT_ENUM)
+#undef FAULT_ENUM
+        FAULT_COUNT
+};

@@ -1,0 +1,148 @@
+#pragma once
+/* The fleet: the state of every server, folded from observations. fleet_apply() is the only writer
+ * of measurements; metrics, health and pages only read.
+ *
+ * Threads: probes publish from their workers, readers read from the HTTP thread, the set is swapped
+ * from the main thread. Each server has its own short lock; the list of servers is an immutable,
+ * counted view, so that a reload never waits for a scrape nor a scrape for a reload. */
+#include "pgtls/model/observation.h"
+#include "pgtls/model/server.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A classic histogram; upper bounds are the settings'. Units are seconds. */
+struct histogram {
+    uint64_t counts[MAX_BUCKETS + 1]; /* per bucket, not cumulative; the last is +Inf */
+    double sum;
+};
+
+enum state { STATE_UNKNOWN, STATE_UP, STATE_DOWN, STATE_COUNT };
+const char *state_name(enum state state); /* "unknown", "up", "down" */
+
+/* What is remembered per kind of probe. */
+struct probe_state {
+    bool configured;
+    bool ran;      /* at least one result that was not internal */
+    bool internal; /* the latest attempt failed on our own side */
+    bool good;     /* the latest result that was not internal */
+    enum fault fault; /* of the latest attempt; FAULT_NONE when good */
+    enum phase phase;
+    enum close_how how;
+    char sqlstate[6];
+    char error[PG_MESSAGE_SIZE];
+    uint64_t probes, failures[FAULT_CLASS_COUNT], internal_errors[INTERNAL_REASON_COUNT];
+    uint64_t failures_in_row;
+    int64_t last_realtime_ns;         /* end of the latest attempt, 0 = none */
+    int64_t last_success_realtime_ns; /* 0 = never */
+    int64_t interval_ns;              /* in force, backoff included */
+    struct histogram duration;
+};
+
+/* Certificates seen lately on one server: several back ends behind one address are normal. */
+#define MAX_LEAVES 8
+struct leaf_seen {
+    unsigned char fingerprint[32];
+    int64_t last_seen_realtime_ns;
+};
+
+/* Everything a reader may show about one server. Read it under server_state_lock(). */
+struct server_state {
+    pthread_mutex_t lock;
+    int references;                /* atomic */
+    struct endpoint_set *set;      /* the generation that config belongs to; a reference */
+    const struct server *config;   /* in set */
+    const char *labels;            /* `pg_cluster="…",pg_endpoint="…",server="…"`, escaped once */
+    int64_t since_realtime_ns;     /* of the present state */
+    int64_t state_entered_monotonic_ns;
+    enum state state;
+    int64_t state_ns[STATE_COUNT]; /* up to state_entered_monotonic_ns */
+
+    struct probe_state probes[PROBE_COUNT];
+    struct histogram phases[PHASE_COUNT];
+    int64_t phase_cpu_ns[PHASE_COUNT];
+    bool phase_measured[PHASE_COUNT];       /* the latest value is in phase_last_ns */
+    int64_t phase_last_ns[PHASE_COUNT];
+    uint64_t ssl_closes[PHASE_COUNT][CLOSE_COUNT];
+    uint64_t hba_rejections[HBA_KIND_COUNT];
+    uint64_t hello_retries;
+
+    char address[64];
+    bool tls;
+    char tls_version[12], tls_cipher[48], tls_group[24], tls_alpn[16];
+    struct chain *chain; /* last seen, kept while the server is down; NULL = never */
+    struct certificate client_certificate;
+    bool has_client_certificate;
+    struct judgement judgement;
+    int64_t certificate_last_seen_realtime_ns;
+    struct chain *shown_chain;     /* what certificate_info shows: changes at most every 5 min */
+    int64_t shown_monotonic_ns;
+    struct leaf_seen leaves[MAX_LEAVES];
+    size_t n_leaves;
+    uint64_t certificate_changes;
+
+    char auth_method[AUTH_METHOD_SIZE];
+    bool channel_binding;
+    char server_version[64];
+    enum verdict pooler, in_recovery;
+};
+
+struct fleet;
+struct fleet_view {
+    int references; /* atomic */
+    struct endpoint_set *set;
+    size_t n;
+    struct server_state *servers[]; /* as in set->servers */
+};
+
+struct fleet *fleet_new(void); /* NULL when out of memory */
+void fleet_free(struct fleet *fleet);
+
+/* Makes `set` what is watched. Servers that stay (server_same) keep their state and counters, new
+ * ones start at 0, the others go when their last reader lets go. False when out of memory: the old
+ * set stays in force. Call from one thread only. */
+bool fleet_set(struct fleet *fleet, struct endpoint_set *set);
+
+/* The present view; give it back with fleet_view_unref. Never NULL after the first fleet_set. */
+struct fleet_view *fleet_view(struct fleet *fleet);
+void fleet_view_unref(struct fleet_view *view);
+
+struct server_state *server_state_ref(struct server_state *s);
+void server_state_unref(struct server_state *s);
+static inline void server_state_lock(struct server_state *s)
+{
+    pthread_mutex_lock(&s->lock);
+}
+static inline void server_state_unlock(struct server_state *s)
+{
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* What an observation changed; for the log, which tells state changes and not probes. */
+struct fleet_change {
+    enum state before, after;
+    enum fault fault_before, fault_after; /* of the state: inspect's fault before login's */
+    bool changed;                         /* state or fault */
+    uint64_t failures_in_row;             /* of this kind of probe */
+};
+
+/* Folds one observation into its server. `next_interval_ns` is what the scheduler has decided for
+ * this kind of probe from the result. Takes over nothing of the observation's. */
+struct fleet_change fleet_apply(struct server_state *s, const struct observation *o,
+                                int64_t next_interval_ns);
+
+/* Up: the latest result of every configured kind of probe is good. Unknown: a kind has not run yet,
+ * or our own side fails. A login that is not run because inspect fails changes nothing here: inspect
+ * being bad is enough for down. Call under the lock. */
+enum state server_state_now(const struct server_state *s);
+
+/* Seconds spent in a state until now (monotonic). Call under the lock. */
+double server_state_seconds(const struct server_state *s, enum state state, int64_t now_ns);
+
+/* The probe state whose fault explains the server's state: inspect's if bad, else login's if bad,
+ * else NULL. Call under the lock. */
+const struct probe_state *server_state_culprit(const struct server_state *s, enum probe_kind *kind);
+
+/* State of an endpoint by its `require`, over the servers of the view. Takes their locks. */
+enum state fleet_endpoint_state(const struct fleet_view *view, const struct endpoint *endpoint);

@@ -1,0 +1,26 @@
+#pragma once
+/* What the exporter tells about itself: is it keeping up, is its configuration good. Counters are
+ * atomic; anybody adds, the exposition reads. One instance, owned by app/. */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Upper bounds in seconds of the scheduler's lag histogram; +Inf is implied. */
+#define LAG_BUCKETS 8
+extern const double self_lag_bounds[LAG_BUCKETS];
+
+struct self {
+    _Atomic uint64_t probes_skipped; /* due while the previous one, or a cap, held it back */
+    _Atomic int64_t probes_in_flight;
+    _Atomic uint64_t lag_counts[LAG_BUCKETS + 1]; /* start minus due time, per bucket */
+    _Atomic uint64_t lag_sum_ns;
+    _Atomic bool kernel_timestamps; /* the kernel stamps arrivals for us */
+    _Atomic uint64_t missing_timestamps;
+    _Atomic bool reload_successful;
+    _Atomic int64_t reload_success_realtime_ns;
+    _Atomic bool ready; /* configuration loaded, listeners up, first schedule built */
+    int64_t start_realtime_ns;
+};
+
+void self_init(struct self *self);
+void self_add_lag(struct self *self, int64_t lag_ns);

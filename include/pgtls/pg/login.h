@@ -1,0 +1,75 @@
+#pragma once
+/* The login probe: libpq's asynchronous API with the user's own parameters, fenced.
+ *
+ * What applications really do: connect, TLS, authentication, then one query. Never blocks, never
+ * resolves a name (hostaddr is always given), never reads the environment, a home directory, a
+ * service file or a passfile (the caller read the secret), never uses sslmode prefer or allow (the
+ * caller decides which of the two legs), never shows a password in clear or by md5 to a server
+ * unless the endpoint allows that method. Every authentication request is looked at before libpq
+ * sees it; how a connection closed is read from that look, never from libpq's text.
+ *
+ * The contract of login_advance is that of PQconnectPoll and SSL_do_handshake: call when the
+ * descriptor is ready for what it asked for, until it is done. */
+#include "pgtls/config/secret.h"
+#include "pgtls/model/observation.h"
+#include "pgtls/model/server.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct login;
+
+enum login_want { LOGIN_WANT_READ, LOGIN_WANT_WRITE, LOGIN_DONE };
+
+struct login_params {
+    const struct server *server;
+    const char *address;    /* numeric, the one the inspect used; NULL for a Unix socket */
+    bool tls;               /* false: sslmode=disable on the wire */
+    bool scram_plus;        /* the inspect saw SCRAM-SHA-256-PLUS: channel binding is required
+                               unless the endpoint says channel_binding=disable */
+    const struct secret *password;    /* read by the caller, copied here, wiped there */
+    const struct secret *sslpassword;
+    const char *bundle_path;    /* file of the full trust store for sslrootcert=system */
+    const struct pem *anchors;  /* what the inspect verified with; NULL: the full store. Handed to
+                                   libpq through a memfd: same security, a tenth of the CPU */
+};
+
+/* What this libpq can do, found with PQconndefaults at start. */
+struct login_features {
+    bool require_auth;  /* >= 16 */
+    bool direct;        /* sslnegotiation, >= 17 */
+    bool sslrootcert_system; /* >= 16 */
+    int version;        /* PQlibVersion() */
+};
+
+/* Clears every PG* and KRB5 variable from the environment and looks at libpq. Call once, before the
+ * first thread. */
+void login_setup(void);
+const struct login_features *login_features(void);
+
+/* Can this server's login be tried at all with this libpq? False with a reason for people. */
+bool login_supported(const struct server *server, char *reason, size_t size);
+
+/* Starts connecting. NULL only when out of memory; any other trouble shows in login_advance. */
+struct login *login_new(const struct login_params *params, int64_t now_ns);
+
+/* Drives the login as far as it goes. */
+enum login_want login_advance(struct login *login);
+
+/* The socket to watch, -1 before there is one; may change between calls. */
+int login_fd(const struct login *login);
+
+/* The deadline passed, or our own side failed (INTERNAL_NONE: the deadline). After it the login is
+ * done. */
+void login_abort(struct login *login, enum internal_reason reason);
+
+/* Fills phases auth and query, fault, phase, how, sqlstate, error, server_version, in_recovery,
+ * pooler, auth_method, channel_binding of the observation. Call once, when done. */
+void login_result(struct login *login, struct observation *o);
+
+/* True when the failure was a certificate verification with the anchors handed over, so that one
+ * retry with the full bundle may tell more. */
+bool login_wants_full_bundle(const struct login *login);
+
+/* Leaves politely and frees; accepts NULL and a login that is not done. */
+void login_free(struct login *login);

@@ -1,0 +1,26 @@
+#pragma once
+/* The workers: N threads, each one loop with its own resolver and its own share of the servers
+ * (by key hash), sharing nothing while probing. They start probes when they are due, hold caps and
+ * backoff, and publish observations to the fleet. */
+#include "pgtls/model/fleet.h"
+#include "pgtls/model/self.h"
+
+#include <stdbool.h>
+
+struct scheduler;
+
+struct scheduler_options {
+    unsigned workers; /* 0: as many as cores */
+    const char *bundle_path; /* system trust store, NULL: found by itself */
+};
+
+/* Starts the workers with nothing to watch. NULL with the reason in error. */
+struct scheduler *scheduler_start(const struct scheduler_options *options, struct self *self,
+                                  char *error, size_t size);
+
+/* What to watch from now on: the fleet's present view. Servers that stay keep their schedule,
+ * backoff and what was learned; probes of servers that go are ended. Returns at once. */
+void scheduler_watch(struct scheduler *scheduler, struct fleet_view *view);
+
+/* Ends every probe, politely where that takes no waiting, joins the threads, frees. */
+void scheduler_stop(struct scheduler *scheduler);
