@@ -1,0 +1,42 @@
+#pragma once
+/* Name resolution on a worker's loop, by c-ares: no thread, ten thousand look-ups in flight, a dead
+ * resolver stalls nobody. A and AAAA together, in RFC 6724 order; /etc/hosts and DNS, no other NSS
+ * source. Identical names in flight share one look-up. Used from the loop's thread only. */
+#include "pgtls/model/evidence.h"
+#include "pgtls/net/address.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RESOLVER_MAX_ADDRESSES 16
+
+typedef struct uv_loop_s uv_loop_t;
+struct resolver;
+
+/* The answer to one question; valid during the callback only. */
+struct resolution {
+    enum resolve_status status;
+    size_t n;
+    struct address addresses[RESOLVER_MAX_ADDRESSES];
+};
+
+/* A question that waits. Embed it; it must outlive the question or be cancelled. */
+struct resolve_request {
+    void (*done)(struct resolve_request *request, const struct resolution *answer);
+    struct resolve_request *next;    /* resolver's */
+    struct lookup *lookup;           /* resolver's; NULL when not waiting */
+};
+
+/* NULL when c-ares cannot start; timeout_ns bounds one look-up. */
+struct resolver *resolver_new(uv_loop_t *loop);
+/* Cancels what is in flight without calling back; to be called before the loop closes, which must
+ * then run once more. */
+void resolver_free(struct resolver *resolver);
+
+/* Asks for host:port; `done` is called exactly once, possibly before this returns (names in
+ * /etc/hosts). */
+void resolver_ask(struct resolver *resolver, struct resolve_request *request, const char *host,
+                  uint16_t port, int64_t timeout_ns);
+
+/* No callback will come. */
+void resolver_cancel(struct resolve_request *request);

@@ -1,0 +1,22 @@
+#pragma once
+/* A client's socket: non-blocking connect with arrival stamps, polite close. */
+#include "pgtls/net/address.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Opens a socket (non-blocking, close-on-exec, TCP_NODELAY, arrival stamps) and starts to connect.
+ * Returns the descriptor; -1 with errno when no socket could be had or connecting failed at once.
+ * A connection in progress is no error. */
+int socket_connect(const struct address *address);
+
+/* After the descriptor became writable: 0 when connected, else the errno of the failure. */
+int socket_connect_result(int fd);
+
+/* The kernel's own measure of the connection's round trip in nanoseconds: the SYN's. False when the
+ * SYN was sent again, or the kernel does not tell: then user-space time is the better one. */
+bool socket_rtt_ns(int fd, int64_t *rtt_ns);
+
+/* Reads and drops what is there. Returns true at the end of the connection (or an error): closing
+ * now sends no reset; false when more may come. */
+bool socket_drain(int fd);
