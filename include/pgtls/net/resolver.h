@@ -23,20 +23,21 @@ struct resolution {
 /* A question that waits. Embed it; it must outlive the question or be cancelled. */
 struct resolve_request {
     void (*done)(struct resolve_request *request, const struct resolution *answer);
-    struct resolve_request *next;    /* resolver's */
-    struct lookup *lookup;           /* resolver's; NULL when not waiting */
+    struct resolve_request *next; /* resolver's */
+    struct lookup *lookup;        /* resolver's; NULL when not waiting */
+    uint16_t port;                /* resolver's */
 };
 
-/* NULL when c-ares cannot start; timeout_ns bounds one look-up. */
+/* NULL when c-ares cannot start. */
 struct resolver *resolver_new(uv_loop_t *loop);
-/* Cancels what is in flight without calling back; to be called before the loop closes, which must
- * then run once more. */
+/* Drops what is in flight without calling back. Before the loop closes, which must run once more to
+ * let go of the handles. */
 void resolver_free(struct resolver *resolver);
 
-/* Asks for host:port; `done` is called exactly once, possibly before this returns (names in
- * /etc/hosts). */
+/* Asks for host:port; `done` is called exactly once unless cancelled, possibly before this returns
+ * (names in /etc/hosts). The asker has the deadline: cancel when it passes. */
 void resolver_ask(struct resolver *resolver, struct resolve_request *request, const char *host,
-                  uint16_t port, int64_t timeout_ns);
+                  uint16_t port);
 
 /* No callback will come. */
 void resolver_cancel(struct resolve_request *request);

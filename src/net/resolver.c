@@ -1,0 +1,426 @@
+/* Name resolution on a worker's loop, by c-ares.
+ *
+ * Law: a look-up is detached from every table before its waiters are called, so that they may ask
+ * again. A channel is rebuilt when resolv.conf changes; the old one is retired and destroyed once
+ * its last look-up is done, never from within c-ares. */
+#include "pgtls/net/resolver.h"
+
+#include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
+
+#include <ares.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+#define N_BUCKETS         256
+#define MAX_NAME          256
+#define QUERY_TIMEOUT_MS  1000 /* of one try; the probe's own deadline bounds the whole */
+#define QUERY_TRIES       3
+#define RESOLV_CONF       "/etc/resolv.conf"
+#define RESOLV_CONF_EVERY NS_PER_S
+
+/* One socket of c-ares, watched. */
+struct watch {
+    struct watch *next;
+    struct channel *channel;
+    ares_socket_t fd;
+    uv_poll_t poll;
+};
+
+struct channel {
+    struct channel *next; /* retired ones */
+    struct resolver *resolver;
+    ares_channel ares;
+    struct watch *watches;
+    size_t in_flight;
+};
+
+struct lookup {
+    struct lookup *next; /* in its bucket */
+    struct channel *channel;
+    struct resolve_request *waiters;
+    char host[MAX_NAME];
+};
+
+struct resolver {
+    uv_loop_t *loop;
+    uv_timer_t timer;
+    struct channel *channel, *retired;
+    struct timespec resolv_conf_mtime;
+    int64_t resolv_conf_checked_ns;
+    struct lookup *buckets[N_BUCKETS];
+};
+
+/* --- c-ares's sockets on the loop ------------------------------------------------------------ */
+
+static void reap_retired(struct resolver *r);
+static void arm_timer(struct resolver *r);
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct watch *w = poll->data;
+    struct resolver *r = w->channel->resolver;
+    ares_socket_t readable = status < 0 || (events & UV_READABLE) ? w->fd : ARES_SOCKET_BAD;
+    ares_socket_t writable = status < 0 || (events & UV_WRITABLE) ? w->fd : ARES_SOCKET_BAD;
+
+    ares_process_fd(w->channel->ares, readable, writable); /* w may be gone after this */
+    reap_retired(r);
+    arm_timer(r);
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
+{
+    struct channel *c = data;
+    struct watch **at = &c->watches, *w;
+
+    while (*at && (*at)->fd != fd)
+        at = &(*at)->next;
+    w = *at;
+    if (!readable && !writable) {
+        if (w) {
+            *at = w->next;
+            uv_poll_stop(&w->poll);
+            uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+        }
+        return;
+    }
+    if (!w) {
+        w = calloc(1, sizeof *w);
+        if (!w)
+            return; /* the query will time out */
+        if (uv_poll_init(c->resolver->loop, &w->poll, fd) != 0) {
+            free(w);
+            return;
+        }
+        w->poll.data = w;
+        w->channel = c;
+        w->fd = fd;
+        w->next = c->watches;
+        c->watches = w;
+    }
+    uv_poll_start(&w->poll, (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0), on_ready);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct resolver *r = timer->data;
+
+    ares_process_fd(r->channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    for (struct channel *c = r->retired; c; c = c->next)
+        ares_process_fd(c->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    reap_retired(r);
+    arm_timer(r);
+}
+
+static bool channel_timeout_ms(const struct channel *c, uint64_t *ms)
+{
+    struct timeval tv, *next = ares_timeout(c->ares, NULL, &tv);
+
+    if (!next)
+        return false;
+    *ms = (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1;
+    return true;
+}
+
+static void arm_timer(struct resolver *r)
+{
+    uint64_t soonest = UINT64_MAX, ms;
+
+    if (channel_timeout_ms(r->channel, &ms))
+        soonest = ms;
+    for (struct channel *c = r->retired; c; c = c->next) {
+        if (channel_timeout_ms(c, &ms) && ms < soonest)
+            soonest = ms;
+    }
+    if (soonest == UINT64_MAX)
+        uv_timer_stop(&r->timer);
+    else
+        uv_timer_start(&r->timer, on_timer, soonest, 0);
+}
+
+/* --- channels -------------------------------------------------------------------------------- */
+
+static void channel_free(struct channel *c)
+{
+    if (!c)
+        return;
+    ares_destroy(c->ares); /* closes its sockets through on_socket_state */
+    free(c);
+}
+
+static struct channel *channel_new(struct resolver *r)
+{
+    struct channel *c = calloc(1, sizeof *c);
+    struct ares_options options = {.timeout = QUERY_TIMEOUT_MS,
+                                   .tries = QUERY_TRIES,
+                                   .sock_state_cb = on_socket_state,
+                                   .sock_state_cb_data = c};
+
+    if (!c)
+        return NULL;
+    c->resolver = r;
+    if (ares_init_options(&c->ares, &options,
+                          ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) !=
+        ARES_SUCCESS) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void reap_retired(struct resolver *r)
+{
+    for (struct channel **at = &r->retired; *at;) {
+        struct channel *c = *at;
+
+        if (c->in_flight > 0) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        channel_free(c);
+    }
+}
+
+/* A changed resolv.conf takes effect with the next question. */
+static void follow_resolv_conf(struct resolver *r)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    struct stat st = {0};
+    struct channel *fresh;
+
+    if (now_ns - r->resolv_conf_checked_ns < RESOLV_CONF_EVERY)
+        return;
+    r->resolv_conf_checked_ns = now_ns;
+    if (stat(RESOLV_CONF, &st) < 0 || (st.st_mtim.tv_sec == r->resolv_conf_mtime.tv_sec &&
+                                       st.st_mtim.tv_nsec == r->resolv_conf_mtime.tv_nsec))
+        return;
+    fresh = channel_new(r);
+    if (!fresh)
+        return;
+    r->resolv_conf_mtime = st.st_mtim;
+    r->channel->next = r->retired;
+    r->retired = r->channel;
+    r->channel = fresh;
+    reap_retired(r);
+}
+
+/* --- questions and answers ------------------------------------------------------------------- */
+
+/* What c-ares says, in our words; anything not listed is a temporary failure of the resolvers. */
+static const struct {
+    int ares;
+    enum resolve_status status;
+} statuses[] = {
+    {ARES_SUCCESS, RESOLVE_OK},
+    {ARES_ENOTFOUND, RESOLVE_NOT_FOUND},
+    {ARES_ENODATA, RESOLVE_NOT_FOUND},
+    {ARES_EBADNAME, RESOLVE_NOT_FOUND},
+    {ARES_ENONAME, RESOLVE_NOT_FOUND},
+    {ARES_ETIMEOUT, RESOLVE_TIMEOUT},
+    {ARES_ENOMEM, RESOLVE_INTERNAL},
+    {ARES_EFILE, RESOLVE_INTERNAL},
+    {ARES_ENOTINITIALIZED, RESOLVE_INTERNAL},
+};
+
+static enum resolve_status translate(int ares)
+{
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        if (statuses[i].ares == ares)
+            return statuses[i].status;
+    }
+    return RESOLVE_TEMPORARY;
+}
+
+static void take_addresses(const struct ares_addrinfo *info, struct resolution *answer)
+{
+    for (const struct ares_addrinfo_node *node = info->nodes;
+         node && answer->n < RESOLVER_MAX_ADDRESSES; node = node->ai_next) {
+        struct address *a = &answer->addresses[answer->n];
+
+        if (node->ai_addrlen > sizeof a->storage ||
+            (node->ai_family != AF_INET && node->ai_family != AF_INET6))
+            continue;
+        memcpy(&a->storage, node->ai_addr, node->ai_addrlen);
+        a->len = (socklen_t)node->ai_addrlen;
+        answer->n++;
+    }
+}
+
+static void set_port(struct resolution *answer, uint16_t port)
+{
+    for (size_t i = 0; i < answer->n; i++) {
+        struct sockaddr_storage *s = &answer->addresses[i].storage;
+
+        if (s->ss_family == AF_INET)
+            ((struct sockaddr_in *)s)->sin_port = htons(port);
+        else
+            ((struct sockaddr_in6 *)s)->sin6_port = htons(port);
+    }
+}
+
+static size_t bucket_of(const char *host)
+{
+    return (size_t)(str_hash(STR_HASH_START, host) % N_BUCKETS);
+}
+
+static void detach(struct resolver *r, struct lookup *lookup)
+{
+    struct lookup **at = &r->buckets[bucket_of(lookup->host)];
+
+    while (*at && *at != lookup)
+        at = &(*at)->next;
+    if (*at)
+        *at = lookup->next;
+}
+
+static void on_answer(void *data, int status, int timeouts, struct ares_addrinfo *info)
+{
+    struct lookup *lookup = data;
+    struct resolver *r = lookup->channel->resolver;
+    struct resolution answer = {.status = translate(status)};
+
+    (void)timeouts;
+    if (info) {
+        take_addresses(info, &answer);
+        ares_freeaddrinfo(info);
+    }
+    if (answer.status == RESOLVE_OK && answer.n == 0)
+        answer.status = RESOLVE_NOT_FOUND;
+    lookup->channel->in_flight--;
+    detach(r, lookup);
+    while (lookup->waiters) {
+        struct resolve_request *request = lookup->waiters;
+
+        lookup->waiters = request->next;
+        request->next = NULL;
+        request->lookup = NULL;
+        if (status == ARES_EDESTRUCTION)
+            continue;
+        set_port(&answer, request->port);
+        request->done(request, &answer);
+    }
+    free(lookup);
+}
+
+static struct lookup *find(struct resolver *r, const char *host)
+{
+    for (struct lookup *l = r->buckets[bucket_of(host)]; l; l = l->next) {
+        if (strcmp(l->host, host) == 0)
+            return l;
+    }
+    return NULL;
+}
+
+static void refuse(struct resolve_request *request, enum resolve_status status)
+{
+    const struct resolution answer = {.status = status};
+
+    request->done(request, &answer);
+}
+
+void resolver_ask(struct resolver *r, struct resolve_request *request, const char *host,
+                  uint16_t port)
+{
+    static const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
+                                                     .ai_socktype = SOCK_STREAM};
+    struct lookup *lookup;
+
+    request->port = port;
+    request->lookup = NULL;
+    follow_resolv_conf(r);
+    lookup = find(r, host);
+    if (lookup) {
+        request->lookup = lookup;
+        request->next = lookup->waiters;
+        lookup->waiters = request;
+        return;
+    }
+    lookup = calloc(1, sizeof *lookup);
+    if (!lookup || !str_copy(lookup->host, sizeof lookup->host, host)) {
+        refuse(request, lookup ? RESOLVE_NOT_FOUND : RESOLVE_INTERNAL);
+        free(lookup);
+        return;
+    }
+    lookup->channel = r->channel;
+    lookup->channel->in_flight++;
+    lookup->waiters = request;
+    lookup->next = r->buckets[bucket_of(host)];
+    r->buckets[bucket_of(host)] = lookup;
+    request->next = NULL;
+    request->lookup = lookup;
+    ares_getaddrinfo(lookup->channel->ares, lookup->host, NULL, &hints, on_answer, lookup);
+    arm_timer(r);
+}
+
+void resolver_cancel(struct resolve_request *request)
+{
+    struct resolve_request **at;
+
+    if (!request->lookup)
+        return;
+    at = &request->lookup->waiters;
+    while (*at && *at != request)
+        at = &(*at)->next;
+    if (*at)
+        *at = request->next;
+    request->lookup = NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+static void start_library(void)
+{
+    ares_library_init(ARES_LIB_INIT_ALL);
+}
+
+struct resolver *resolver_new(uv_loop_t *loop)
+{
+    struct resolver *r = calloc(1, sizeof *r);
+    struct stat st = {0};
+
+    if (!r)
+        return NULL;
+    pthread_once(&library_once, start_library);
+    r->loop = loop;
+    if (stat(RESOLV_CONF, &st) == 0)
+        r->resolv_conf_mtime = st.st_mtim;
+    r->channel = channel_new(r);
+    if (!r->channel || uv_timer_init(loop, &r->timer) != 0) {
+        channel_free(r->channel);
+        free(r);
+        return NULL;
+    }
+    r->timer.data = r;
+    return r;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void resolver_free(struct resolver *r)
+{
+    if (!r)
+        return;
+    channel_free(r->channel);
+    while (r->retired) {
+        struct channel *next = r->retired->next;
+
+        channel_free(r->retired);
+        r->retired = next;
+    }
+    uv_close((uv_handle_t *)&r->timer, on_timer_closed);
+}
