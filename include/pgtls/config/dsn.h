@@ -1,7 +1,7 @@
 #pragma once
 /* Connection strings: libpq's URI and key=value forms (PostgreSQL documentation, "Connection
- * Strings"), to plain key/value pairs and a list of hosts. Pure; other dialects come behind the same
- * door. */
+ * Strings"), to plain key/value pairs and a list of hosts. Pure; other dialects come behind the
+ * same door. */
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,8 +18,8 @@ struct dsn {
     size_t n;
 };
 
-/* Parses `text` into `dsn`, memory from `arena`. On an error returns false and writes a message that
- * names the place but never a password into `error` (size bytes). */
+/* Parses `text` into `dsn`, memory from `arena`. On an error returns false and writes a message
+ * that names the place but never a password into `error` (size bytes). */
 bool dsn_parse(const char *text, struct arena *arena, struct dsn *dsn, char *error, size_t size);
 
 /* The last value of a key, or NULL. */

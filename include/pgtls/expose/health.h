@@ -10,7 +10,7 @@ struct health_query {
     const char *cluster, *endpoint; /* NULL: all */
     enum require require;           /* REQUIRE_ALL: every endpoint must be fit for a 200 */
     bool fail_on_degraded;
-    bool brief;                     /* status and counts only */
+    bool brief; /* status and counts only */
 };
 
 /* Writes the document and returns the HTTP status: 200, 503, or 404 for an empty selection. */

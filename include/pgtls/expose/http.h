@@ -14,9 +14,9 @@ struct buf;
 struct http_options {
     const char *const *addresses; /* "127.0.0.1:10432", "[::1]:10432", ":10432", "unix:/path" */
     size_t n_addresses;
-    const char *telemetry_path;   /* "/metrics" */
-    unsigned max_requests;        /* scrapes in progress; 0: no cap */
-    int64_t request_deadline_ns;  /* absolute, per request */
+    const char *telemetry_path;  /* "/metrics" */
+    unsigned max_requests;       /* scrapes in progress; 0: no cap */
+    int64_t request_deadline_ns; /* absolute, per request */
     /* POST /-/reload: asks for a reload and waits for its outcome; false with a message. Called on
      * the HTTP thread; NULL: 404. */
     bool (*reload)(void *context, struct buf *message);
@@ -32,5 +32,6 @@ struct http_server *http_server_start(const struct http_options *options, struct
 /* Stops listening, lets answers in progress finish for at most grace_ns, ends the thread. */
 void http_server_stop(struct http_server *server, int64_t grace_ns);
 
-/* "127.0.0.1:10432" as really bound (port 0 is replaced by the kernel's choice); i < n_addresses. */
+/* "127.0.0.1:10432" as really bound (port 0 is replaced by the kernel's choice); i < n_addresses.
+ */
 const char *http_server_address(const struct http_server *server, size_t i);

@@ -1,9 +1,9 @@
 #pragma once
 /* The metric contract and its exposition, in Prometheus text 0.0.4 and OpenMetrics 1.0.
  *
- * Family-major over a static catalogue: outer loop the families, inner loop the servers. The body is
- * produced piece by piece, never whole in memory; each server's lock is held only while one family
- * of it is written, so that no histogram is torn and no probe waits. */
+ * Family-major over a static catalogue: outer loop the families, inner loop the servers. The body
+ * is produced piece by piece, never whole in memory; each server's lock is held only while one
+ * family of it is written, so that no histogram is torn and no probe waits. */
 #include "pgtls/model/fleet.h"
 #include "pgtls/model/self.h"
 

@@ -24,17 +24,17 @@ struct certificate {
     char signature[40];          /* "sha256WithRSAEncryption", "ecdsa-with-SHA256" */
     char sans[257];              /* "DNS:a, DNS:b, IP:1.2.3.4", cut with "…"; "" if none */
     enum position position;
-    bool served;      /* the server sent it (a root usually comes from the trust store) */
-    int verify_code;  /* X509_V_ERR_* found at this certificate, 0 = none */
+    bool served;     /* the server sent it (a root usually comes from the trust store) */
+    int verify_code; /* X509_V_ERR_* found at this certificate, 0 = none */
 };
 
 /* The served chain in order, then what the trust store added to the path that verified. */
 #define MAX_CHAIN 10
 struct chain {
-    int references;        /* atomic; immutable after creation, shared between observations */
-    unsigned char id[32];  /* SHA-256 over the served certificates: equal id, equal facts */
-    size_t count;          /* certificates kept */
-    size_t served;         /* certificates the server sent, also those beyond MAX_CHAIN */
+    int references;       /* atomic; immutable after creation, shared between observations */
+    unsigned char id[32]; /* SHA-256 over the served certificates: equal id, equal facts */
+    size_t count;         /* certificates kept */
+    size_t served;        /* certificates the server sent, also those beyond MAX_CHAIN */
     /* Which entry is reported per position: the one that expires first on the path that verified
      * (on the served chain only if none verifies); -1 = none. */
     int by_position[POSITION_COUNT];

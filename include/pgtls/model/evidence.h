@@ -13,35 +13,35 @@
  * these sizes, raw bytes otherwise: clean them (str_clean) before showing. */
 #define PG_MESSAGE_SIZE 512
 struct pg_error {
-    bool present;         /* an ErrorResponse was received */
-    bool v2;              /* 'E' followed by text without fields (protocol 2) */
-    char severity[24];    /* V if sent, else S */
-    bool has_v;           /* V was sent: PostgreSQL >= 9.6, pgcat, Supavisor */
-    char sqlstate[6];     /* C */
+    bool present;                  /* an ErrorResponse was received */
+    bool v2;                       /* 'E' followed by text without fields (protocol 2) */
+    char severity[24];             /* V if sent, else S */
+    bool has_v;                    /* V was sent: PostgreSQL >= 9.6, pgcat, Supavisor */
+    char sqlstate[6];              /* C */
     char message[PG_MESSAGE_SIZE]; /* M */
     char detail[PG_MESSAGE_SIZE];  /* D */
     char hint[PG_MESSAGE_SIZE];    /* H */
-    char file[64];        /* F */
-    char line[12];        /* L */
-    char routine[64];     /* R */
+    char file[64];                 /* F */
+    char line[12];                 /* L */
+    char routine[64];              /* R */
 };
 
 /* How a failed probe ended. */
 enum end_kind {
     END_NONE,
-    END_TIMEOUT,      /* our deadline */
-    END_CLOSED,       /* the peer closed: see how */
-    END_ERRNO,        /* a system call failed: see sys_errno */
-    END_ALERT,        /* fatal TLS alert received: see tls_alert */
-    END_TLS_ERROR,    /* OpenSSL refused what came: see ssl_reason */
+    END_TIMEOUT,   /* our deadline */
+    END_CLOSED,    /* the peer closed: see how */
+    END_ERRNO,     /* a system call failed: see sys_errno */
+    END_ALERT,     /* fatal TLS alert received: see tls_alert */
+    END_TLS_ERROR, /* OpenSSL refused what came: see ssl_reason */
     END_ERROR_RESPONSE,
-    END_BAD_BYTES,    /* not the protocol: see answer */
-    END_CERTIFICATE,  /* this sslmode does not accept the certificate: see verify_* */
-    END_RESOLVER,     /* see ares_status */
-    END_LOCAL,        /* our own side: see local */
-    END_AUTH_REFUSED, /* we refuse the authentication method the server asks for */
+    END_BAD_BYTES,        /* not the protocol: see answer */
+    END_CERTIFICATE,      /* this sslmode does not accept the certificate: see verify_* */
+    END_RESOLVER,         /* see ares_status */
+    END_LOCAL,            /* our own side: see local */
+    END_AUTH_REFUSED,     /* we refuse the authentication method the server asks for */
     END_AUTH_UNSUPPORTED, /* method this client does not know */
-    END_AUTH_CLIENT,  /* libpq refused (channel binding, server signature, no password) */
+    END_AUTH_CLIENT,      /* libpq refused (channel binding, server signature, no password) */
     END_KIND_COUNT
 };
 
@@ -57,9 +57,9 @@ enum resolve_status {
 /* The OpenSSL reasons that matter, without its headers. */
 enum tls_reason {
     TLS_REASON_OTHER,
-    TLS_REASON_NOT_TLS, /* wrong version number, HTTP request */
-    TLS_REASON_VERSION, /* unsupported protocol */
-    TLS_REASON_NO_ALPN, /* direct TLS, but the server selected no protocol */
+    TLS_REASON_NOT_TLS,   /* wrong version number, HTTP request */
+    TLS_REASON_VERSION,   /* unsupported protocol */
+    TLS_REASON_NO_ALPN,   /* direct TLS, but the server selected no protocol */
     TLS_REASON_PARAMETERS /* no shared cipher, group or signature algorithm */
 };
 
@@ -81,22 +81,22 @@ struct evidence {
     enum internal_reason local;
 
     bool ssl_answer_seen;
-    unsigned char ssl_answer;  /* the byte that answered SSLRequest */
-    bool extra_after_answer;   /* bytes were already there behind it (CVE-2021-23222) */
+    unsigned char ssl_answer; /* the byte that answered SSLRequest */
+    bool extra_after_answer;  /* bytes were already there behind it (CVE-2021-23222) */
 
-    bool tls_in_use;           /* the handshake completed on this connection */
-    int tls_alert;             /* alert description number, -1 = none */
+    bool tls_in_use; /* the handshake completed on this connection */
+    int tls_alert;   /* alert description number, -1 = none */
     enum tls_reason ssl_reason;
     bool certificate_requested;
-    bool client_certificate;   /* we have one to present */
+    bool client_certificate; /* we have one to present */
 
-    int verify_code;           /* X509_V_ERR_* of the first error, 0 = none */
+    int verify_code; /* X509_V_ERR_* of the first error, 0 = none */
     int verify_depth;
     bool hostname_mismatch;
     bool pin_mismatch;
 
-    int auth_request;          /* last AuthenticationXXX code, -1 = none seen; 0 = Ok */
-    bool auth_ok;              /* AuthenticationOk was seen */
+    int auth_request; /* last AuthenticationXXX code, -1 = none seen; 0 = Ok */
+    bool auth_ok;     /* AuthenticationOk was seen */
     enum auth_client_error auth_client;
     struct pg_error error;
 };

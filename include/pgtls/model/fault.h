@@ -53,17 +53,17 @@ enum internal_reason {
 struct fault_row {
     const char *id;
     enum fault_class class;
-    enum hba_kind hba;               /* counts as a pg_hba rejection of this kind */
-    enum internal_reason internal;   /* for class internal */
-    const char *phases;              /* where it happens, for the reference: "startup, auth" */
-    const char *meaning;             /* one sentence for people */
-    const char *remedy;              /* one or two sentences: what to do */
+    enum hba_kind hba;             /* counts as a pg_hba rejection of this kind */
+    enum internal_reason internal; /* for class internal */
+    const char *phases;            /* where it happens, for the reference: "startup, auth" */
+    const char *meaning;           /* one sentence for people */
+    const char *remedy;            /* one or two sentences: what to do */
 };
 
 /* The row of a fault; FAULT_NONE has id "" and class NONE. Never NULL. */
 const struct fault_row *fault_row(enum fault fault);
 bool fault_from_id(const char *id, enum fault *fault);
 
-const char *fault_class_name(enum fault_class class);         /* "ssl_close" … ; "" for none */
-const char *hba_kind_name(enum hba_kind kind);                /* "no_entry" … */
+const char *fault_class_name(enum fault_class class);          /* "ssl_close" … ; "" for none */
+const char *hba_kind_name(enum hba_kind kind);                 /* "no_entry" … */
 const char *internal_reason_name(enum internal_reason reason); /* "descriptors" … */

@@ -24,9 +24,9 @@ const char *state_name(enum state state); /* "unknown", "up", "down" */
 /* What is remembered per kind of probe. */
 struct probe_state {
     bool configured;
-    bool ran;      /* at least one result that was not internal */
-    bool internal; /* the latest attempt failed on our own side */
-    bool good;     /* the latest result that was not internal */
+    bool ran;         /* at least one result that was not internal */
+    bool internal;    /* the latest attempt failed on our own side */
+    bool good;        /* the latest result that was not internal */
     enum fault fault; /* of the latest attempt; FAULT_NONE when good */
     enum phase phase;
     enum close_how how;
@@ -50,11 +50,11 @@ struct leaf_seen {
 /* Everything a reader may show about one server. Read it under server_state_lock(). */
 struct server_state {
     pthread_mutex_t lock;
-    int references;                /* atomic */
-    struct endpoint_set *set;      /* the generation that config belongs to; a reference */
-    const struct server *config;   /* in set */
-    const char *labels;            /* `pg_cluster="…",pg_endpoint="…",server="…"`, escaped once */
-    int64_t since_realtime_ns;     /* of the present state */
+    int references;              /* atomic */
+    struct endpoint_set *set;    /* the generation that config belongs to; a reference */
+    const struct server *config; /* in set */
+    const char *labels;        /* `pg_cluster="…",pg_endpoint="…",server="…"`, escaped once */
+    int64_t since_realtime_ns; /* of the present state */
     int64_t state_entered_monotonic_ns;
     enum state state;
     int64_t state_ns[STATE_COUNT]; /* up to state_entered_monotonic_ns */
@@ -62,7 +62,7 @@ struct server_state {
     struct probe_state probes[PROBE_COUNT];
     struct histogram phases[PHASE_COUNT];
     int64_t phase_cpu_ns[PHASE_COUNT];
-    bool phase_measured[PHASE_COUNT];       /* the latest value is in phase_last_ns */
+    bool phase_measured[PHASE_COUNT]; /* the latest value is in phase_last_ns */
     int64_t phase_last_ns[PHASE_COUNT];
     uint64_t ssl_closes[PHASE_COUNT][CLOSE_COUNT];
     uint64_t hba_rejections[HBA_KIND_COUNT];
@@ -76,7 +76,7 @@ struct server_state {
     bool has_client_certificate;
     struct judgement judgement;
     int64_t certificate_last_seen_realtime_ns;
-    struct chain *shown_chain;     /* what certificate_info shows: changes at most every 5 min */
+    struct chain *shown_chain; /* what certificate_info shows: changes at most every 5 min */
     int64_t shown_monotonic_ns;
     struct leaf_seen leaves[MAX_LEAVES];
     size_t n_leaves;
@@ -133,8 +133,8 @@ struct fleet_change fleet_apply(struct server_state *s, const struct observation
                                 int64_t next_interval_ns);
 
 /* Up: the latest result of every configured kind of probe is good. Unknown: a kind has not run yet,
- * or our own side fails. A login that is not run because inspect fails changes nothing here: inspect
- * being bad is enough for down. Call under the lock. */
+ * or our own side fails. A login that is not run because inspect fails changes nothing here:
+ * inspect being bad is enough for down. Call under the lock. */
 enum state server_state_now(const struct server_state *s);
 
 /* Seconds spent in a state until now (monotonic). Call under the lock. */

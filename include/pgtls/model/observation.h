@@ -27,19 +27,19 @@ struct observation {
     enum close_how how; /* if the peer closed */
     struct phase_time phases[PHASE_COUNT];
 
-    char address[64];              /* numeric address used, "" before one was */
-    char sqlstate[6];              /* of an ErrorResponse, "" without */
-    char error[PG_MESSAGE_SIZE];   /* cleaned text for log and JSON, never a label; "" if good */
-    int tls_alert;                 /* -1 = none */
+    char address[64];            /* numeric address used, "" before one was */
+    char sqlstate[6];            /* of an ErrorResponse, "" without */
+    char error[PG_MESSAGE_SIZE]; /* cleaned text for log and JSON, never a label; "" if good */
+    int tls_alert;               /* -1 = none */
 
-    bool tls;              /* the handshake completed */
-    char tls_version[12];  /* "TLSv1.3" */
+    bool tls;             /* the handshake completed */
+    char tls_version[12]; /* "TLSv1.3" */
     char tls_cipher[48];
-    char tls_group[24];    /* "" if unknown */
-    char tls_alpn[16];     /* "" if none */
-    bool hello_retry;      /* the server asked for another key share */
-    struct chain *chain;   /* a reference of the observation's, NULL if no certificate came */
-    struct pem *anchors;   /* a reference; NULL when no path verified */
+    char tls_group[24];  /* "" if unknown */
+    char tls_alpn[16];   /* "" if none */
+    bool hello_retry;    /* the server asked for another key share */
+    struct chain *chain; /* a reference of the observation's, NULL if no certificate came */
+    struct pem *anchors; /* a reference; NULL when no path verified */
     struct judgement judgement;
     struct certificate *client_certificate; /* borrowed until applied; NULL without one */
 

@@ -21,7 +21,8 @@ enum sslmode {
     SSLMODE_COUNT
 };
 
-/* How TLS starts: SSLRequest first, or at once (libpq's sslnegotiation=direct, PostgreSQL >= 17). */
+/* How TLS starts: SSLRequest first, or at once (libpq's sslnegotiation=direct, PostgreSQL >= 17).
+ */
 enum negotiation { NEGOTIATION_POSTGRES, NEGOTIATION_DIRECT, NEGOTIATION_COUNT };
 
 enum channel_binding { CHANNEL_BINDING_DISABLE, CHANNEL_BINDING_PREFER, CHANNEL_BINDING_REQUIRE };
@@ -101,8 +102,8 @@ struct endpoint {
 struct settings {
     double buckets[MAX_BUCKETS]; /* upper bounds in seconds, ascending, without +Inf */
     size_t n_buckets;
-    size_t max_in_flight;             /* probes, in all */
-    size_t max_in_flight_per_address; /* 0: no cap */
+    size_t max_in_flight;              /* probes, in all */
+    size_t max_in_flight_per_address;  /* 0: no cap */
     size_t max_connections_per_second; /* new ones; 0: no cap */
 };
 

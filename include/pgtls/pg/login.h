@@ -23,23 +23,23 @@ enum login_want { LOGIN_WANT_READ, LOGIN_WANT_WRITE, LOGIN_DONE };
 
 struct login_params {
     const struct server *server;
-    const char *address;    /* numeric, the one the inspect used; NULL for a Unix socket */
-    bool tls;               /* false: sslmode=disable on the wire */
-    bool scram_plus;        /* the inspect saw SCRAM-SHA-256-PLUS: channel binding is required
-                               unless the endpoint says channel_binding=disable */
-    const struct secret *password;    /* read by the caller, copied here, wiped there */
+    const char *address; /* numeric, the one the inspect used; NULL for a Unix socket */
+    bool tls;            /* false: sslmode=disable on the wire */
+    bool scram_plus;     /* the inspect saw SCRAM-SHA-256-PLUS: channel binding is required
+                            unless the endpoint says channel_binding=disable */
+    const struct secret *password; /* read by the caller, copied here, wiped there */
     const struct secret *sslpassword;
-    const char *bundle_path;    /* file of the full trust store for sslrootcert=system */
-    const struct pem *anchors;  /* what the inspect verified with; NULL: the full store. Handed to
-                                   libpq through a memfd: same security, a tenth of the CPU */
+    const char *bundle_path;   /* file of the full trust store for sslrootcert=system */
+    const struct pem *anchors; /* what the inspect verified with; NULL: the full store. Handed to
+                                  libpq through a memfd: same security, a tenth of the CPU */
 };
 
 /* What this libpq can do, found with PQconndefaults at start. */
 struct login_features {
-    bool require_auth;  /* >= 16 */
-    bool direct;        /* sslnegotiation, >= 17 */
+    bool require_auth;       /* >= 16 */
+    bool direct;             /* sslnegotiation, >= 17 */
     bool sslrootcert_system; /* >= 16 */
-    int version;        /* PQlibVersion() */
+    int version;             /* PQlibVersion() */
 };
 
 /* Clears every PG* and KRB5 variable from the environment and looks at libpq. Call once, before the

@@ -10,14 +10,14 @@
 #define WIRE_SSL_REQUEST_SIZE  8
 #define WIRE_TERMINATE_SIZE    5
 #define WIRE_MAX_MESSAGE_BYTES ((size_t)64 * 1024) /* of one message of a server */
-#define WIRE_MAX_STARTUP_BYTES ((size_t)10000) /* MAX_STARTUP_PACKET_LENGTH in pqcomm.h */
+#define WIRE_MAX_STARTUP_BYTES ((size_t)10000)     /* MAX_STARTUP_PACKET_LENGTH in pqcomm.h */
 
 /* Exactly the 8 bytes of SSLRequest, and the 5 of Terminate. */
 extern const unsigned char wire_ssl_request[WIRE_SSL_REQUEST_SIZE];
 extern const unsigned char wire_terminate[WIRE_TERMINATE_SIZE];
 
-/* StartupMessage 3.0 with user, database, application_name, options (NULL leaves one out) into `to`.
- * Returns its length, 0 when it does not fit. */
+/* StartupMessage 3.0 with user, database, application_name, options (NULL leaves one out) into
+ * `to`. Returns its length, 0 when it does not fit. */
 size_t wire_startup(unsigned char *to, size_t size, const char *user, const char *database,
                     const char *application_name, const char *options);
 
@@ -25,7 +25,7 @@ size_t wire_startup(unsigned char *to, size_t size, const char *user, const char
 enum wire_status {
     WIRE_MORE, /* incomplete: read on */
     WIRE_OK,
-    WIRE_BAD   /* not the protocol: impossible length, or over WIRE_MAX_MESSAGE_BYTES */
+    WIRE_BAD /* not the protocol: impossible length, or over WIRE_MAX_MESSAGE_BYTES */
 };
 struct wire_message {
     char type;

@@ -10,7 +10,7 @@
 struct scheduler;
 
 struct scheduler_options {
-    unsigned workers; /* 0: as many as cores */
+    unsigned workers;        /* 0: as many as cores */
     const char *bundle_path; /* system trust store, NULL: found by itself */
 };
 
