@@ -1,0 +1,34 @@
+#pragma once
+/* Shared inside the tls room. OpenSSL's types by their struct names: its headers stay in the .c. */
+#include "pgtls/model/certificate.h"
+#include "pgtls/tls/conn.h"
+#include "pgtls/tls/trust.h"
+
+#include <stdint.h>
+
+struct ssl_ctx_st;
+struct stack_st_X509;
+struct x509_st;
+struct x509_store_ctx_st;
+
+/* The context of a policy, borrowed. */
+struct ssl_ctx_st *trust_context(const struct trust *trust);
+bool trust_has_client_certificate(const struct trust *trust);
+
+/* OpenSSL's certificate callback (SSL_CTX_set_cert_verify_callback), in conn.c: judges, accepts. */
+int conn_on_certificate(struct x509_store_ctx_st *ctx, void *unused);
+
+/* One certificate as plain facts. */
+void certificate_facts(const struct x509_st *x, struct certificate *facts);
+
+/* Does the certificate name this host, by libpq's rules? */
+bool hostname_matches(const struct x509_st *leaf, const char *host);
+
+/* SHA-256 over the certificates a server sent. */
+void judge_chain_id(const struct x509_st *leaf, const struct stack_st_X509 *served,
+                    unsigned char id[32]);
+
+/* Verifies and judges what `ctx` holds (a store context made by the handshake), into the memory:
+ * facts, anchors, judgement. False when out of memory: the memory is then empty. */
+bool judge_chain(struct x509_store_ctx_st *ctx, const struct server *server,
+                 const unsigned char id[32], struct chain_memory *memory);
