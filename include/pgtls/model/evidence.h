@@ -104,5 +104,8 @@ struct evidence {
 #define EVIDENCE_INIT ((struct evidence){.tls_alert = -1, .auth_request = -1})
 
 /* The name of what happened. Pure, never FAULT_NONE for an evidence whose end is not END_NONE.
+ * How far the connection had come is taken from auth_request and auth_ok where they are known, and
+ * from the phase otherwise: a login that is cut off before any authentication request is an
+ * ssl_*_after_handshake, whatever its phase is called.
  * The procedure and its sources are in docs/faults.md and in src/model/classify.c. */
 enum fault fault_classify(const struct evidence *e);

@@ -11,6 +11,8 @@
     X(TCP_UNREACHABLE, "tcp_unreachable")                                                          \
     X(TCP_RESET, "tcp_reset")                                                                      \
     X(TCP_ERROR, "tcp_error")                                                                      \
+    X(UNIX_SOCKET_MISSING, "unix_socket_missing")                                                  \
+    X(CONNECT_DENIED, "connect_denied")                                                            \
     X(SSLREQ_CLOSED, "sslreq_closed")                                                              \
     X(SSLREQ_RESET, "sslreq_reset")                                                                \
     X(SSLREQ_TIMEOUT, "sslreq_timeout")                                                            \
@@ -61,16 +63,19 @@
     X(EOF_DURING_AUTH, "eof_during_auth")                                                          \
     X(RESET_DURING_AUTH, "reset_during_auth")                                                      \
     X(AUTH_STALLED, "auth_stalled")                                                                \
+    X(AUTH_CLOSED, "auth_closed")                                                                  \
     X(CLOSED_AFTER_AUTH, "closed_after_auth")                                                      \
     X(EOF_AFTER_AUTH, "eof_after_auth")                                                            \
     X(RESET_AFTER_AUTH, "reset_after_auth")                                                        \
     X(SESSION_STALLED, "session_stalled")                                                          \
+    X(SESSION_CLOSED, "session_closed")                                                            \
     X(CONNECTION_LOST, "connection_lost")                                                          \
     X(HBA_NO_ENTRY_SSL, "hba_no_entry_ssl")                                                        \
     X(HBA_NO_ENTRY_NOSSL, "hba_no_entry_nossl")                                                    \
     X(HBA_REJECT_RULE_SSL, "hba_reject_rule_ssl")                                                  \
     X(HBA_REJECT_RULE_NOSSL, "hba_reject_rule_nossl")                                              \
     X(HBA_REJECTED, "hba_rejected")                                                                \
+    X(HBA_REJECTED_NOSSL, "hba_rejected_nossl")                                                    \
     X(HBA_REJECT_RULE_POOLER, "hba_reject_rule_pooler")                                            \
     X(HBA_NO_ENTRY_POOLER, "hba_no_entry_pooler")                                                  \
     X(SSL_REQUIRED_BY_POOLER, "ssl_required_by_pooler")                                            \
