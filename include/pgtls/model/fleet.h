@@ -35,6 +35,7 @@ struct probe_state {
     uint64_t probes, failures[FAULT_CLASS_COUNT], internal_errors[INTERNAL_REASON_COUNT];
     uint64_t failures_in_row;
     int64_t last_realtime_ns;         /* end of the latest attempt, 0 = none */
+    int64_t last_monotonic_ns;        /* the same, for ages: no wall clock there */
     int64_t last_success_realtime_ns; /* 0 = never */
     int64_t interval_ns;              /* in force, backoff included */
     struct histogram duration;
@@ -53,7 +54,7 @@ struct server_state {
     int references;              /* atomic */
     struct endpoint_set *set;    /* the generation that config belongs to; a reference */
     const struct server *config; /* in set */
-    const char *labels;        /* `pg_cluster="…",pg_endpoint="…",server="…"`, escaped once */
+    char *labels;              /* `pg_cluster="…",pg_endpoint="…",server="…"`, escaped once */
     int64_t since_realtime_ns; /* of the present state */
     int64_t state_entered_monotonic_ns;
     enum state state;
@@ -100,8 +101,9 @@ struct fleet *fleet_new(void); /* NULL when out of memory */
 void fleet_free(struct fleet *fleet);
 
 /* Makes `set` what is watched. Servers that stay (server_same) keep their state and counters, new
- * ones start at 0, the others go when their last reader lets go. False when out of memory: the old
- * set stays in force. Call from one thread only. */
+ * ones start at 0, the others go when their last reader lets go. Histograms restart at 0 when the
+ * bucket bounds changed: counts under other bounds mean nothing. Takes its own reference on the
+ * set. False when out of memory: the old set stays in force. Call from one thread only. */
 bool fleet_set(struct fleet *fleet, struct endpoint_set *set);
 
 /* The present view; give it back with fleet_view_unref. Never NULL after the first fleet_set. */
@@ -132,6 +134,10 @@ struct fleet_change {
 struct fleet_change fleet_apply(struct server_state *s, const struct observation *o,
                                 int64_t next_interval_ns);
 
+/* The same at a given monotonic time: tests inject it. */
+struct fleet_change fleet_apply_at(struct server_state *s, const struct observation *o,
+                                   int64_t next_interval_ns, int64_t now_ns);
+
 /* Up: the latest result of every configured kind of probe is good. Unknown: a kind has not run yet,
  * or our own side fails. A login that is not run because inspect fails changes nothing here:
  * inspect being bad is enough for down. Call under the lock. */
@@ -140,8 +146,8 @@ enum state server_state_now(const struct server_state *s);
 /* Seconds spent in a state until now (monotonic). Call under the lock. */
 double server_state_seconds(const struct server_state *s, enum state state, int64_t now_ns);
 
-/* The probe state whose fault explains the server's state: inspect's if bad, else login's if bad,
- * else NULL. Call under the lock. */
+/* The probe state whose fault explains the server's state: inspect's if bad (or failing on our own
+ * side), else login's, else NULL. `kind` may be NULL. Call under the lock. */
 const struct probe_state *server_state_culprit(const struct server_state *s, enum probe_kind *kind);
 
 /* State of an endpoint by its `require`, over the servers of the view. Takes their locks. */

@@ -1,0 +1,270 @@
+/* The fold: one observation into one server's state. Nothing else writes measurements.
+ *
+ * The law: every observation counts once; a failure counts in at most one class; what our own side
+ * failed to do counts against nobody; what was not measured this time keeps what was seen last only
+ * where its age is told beside it (certificates). */
+#include "fold.h"
+
+#include "histogram.h"
+#include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
+
+#include <string.h>
+
+/* A server must not be able to create certificate series at will. */
+#define SHOWN_CHAIN_MIN_NS (300 * NS_PER_S)
+
+/* Which probe a phase's duration is taken from: a login goes through all of them, but what an
+ * application pays for TLS is measured by inspect, without libpq's own work in it. */
+static bool measures(enum probe_kind kind, enum phase phase)
+{
+    return (kind == PROBE_LOGIN) == (phase == PHASE_AUTH || phase == PHASE_QUERY);
+}
+
+static void histogram_add(struct histogram *h, const struct settings *settings, int64_t ns)
+{
+    double seconds = ns_to_seconds(ns > 0 ? ns : 0);
+
+    h->counts[histogram_bucket(settings->buckets, settings->n_buckets, seconds)]++;
+    h->sum += seconds;
+}
+
+static void fold_phases(struct server_state *s, const struct observation *o)
+{
+    for (size_t i = 0; i < PHASE_COUNT; i++) {
+        const struct phase_time *time = &o->phases[i];
+
+        if (!measures(o->probe, (enum phase)i)) {
+            /* No login runs while inspect fails: its times are not of now. */
+            if (o->probe == PROBE_INSPECT && o->fault != FAULT_NONE)
+                s->phase_measured[i] = false;
+            continue;
+        }
+        s->phase_measured[i] = time->completed;
+        if (!time->completed)
+            continue;
+        s->phase_last_ns[i] = time->duration_ns;
+        s->phase_cpu_ns[i] += time->cpu_ns > 0 ? time->cpu_ns : 0;
+        histogram_add(&s->phases[i], &s->set->settings, time->duration_ns);
+    }
+}
+
+static unsigned hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    return (unsigned)((c | 0x20) - 'a' + 10) & 0xF;
+}
+
+/* Remembers a leaf. Several back ends behind one address take turns, so only a fingerprint that is
+ * not among the remembered ones is a change; the very first is none. */
+static void fold_leaf(struct server_state *s, const struct certificate *leaf, int64_t realtime_ns)
+{
+    unsigned char id[sizeof s->leaves[0].fingerprint] = {0};
+    struct leaf_seen *place = &s->leaves[0];
+
+    for (size_t i = 0; i < sizeof id && leaf->fingerprint_sha256[2 * i]; i++)
+        id[i] = (unsigned char)(hex_digit(leaf->fingerprint_sha256[2 * i]) << 4 |
+                                hex_digit(leaf->fingerprint_sha256[2 * i + 1]));
+    for (size_t i = 0; i < s->n_leaves; i++) {
+        if (memcmp(s->leaves[i].fingerprint, id, sizeof id) == 0) {
+            s->leaves[i].last_seen_realtime_ns = realtime_ns;
+            return;
+        }
+        if (s->leaves[i].last_seen_realtime_ns < place->last_seen_realtime_ns)
+            place = &s->leaves[i];
+    }
+    if (s->n_leaves > 0)
+        s->certificate_changes++;
+    if (s->n_leaves < MAX_LEAVES)
+        place = &s->leaves[s->n_leaves++];
+    memcpy(place->fingerprint, id, sizeof id);
+    place->last_seen_realtime_ns = realtime_ns;
+}
+
+/* A certificate came, whether or not the handshake went on to complete. */
+static void fold_chain(struct server_state *s, const struct observation *o, int64_t now_ns)
+{
+    if (o->chain != s->chain) {
+        chain_unref(s->chain);
+        s->chain = chain_ref(o->chain);
+    }
+    if (!s->shown_chain ||
+        (s->shown_chain != o->chain && now_ns - s->shown_monotonic_ns >= SHOWN_CHAIN_MIN_NS)) {
+        chain_unref(s->shown_chain);
+        s->shown_chain = chain_ref(o->chain);
+        s->shown_monotonic_ns = now_ns;
+    }
+    s->judgement = o->judgement;
+    s->certificate_last_seen_realtime_ns = o->finished_realtime_ns;
+    if (o->chain->count > 0)
+        fold_leaf(s, &o->chain->certificates[0], o->finished_realtime_ns);
+}
+
+static void fold_tls(struct server_state *s, const struct observation *o, int64_t now_ns)
+{
+    if (o->chain)
+        fold_chain(s, o, now_ns);
+    if (o->client_certificate)
+        s->client_certificate = *o->client_certificate;
+    if (o->client_certificate || o->tls)
+        s->has_client_certificate = o->client_certificate != NULL;
+    if (o->hello_retry)
+        s->hello_retries++;
+    if (!o->tls)
+        return;
+    s->tls = true;
+    str_copy(s->tls_version, sizeof s->tls_version, o->tls_version);
+    str_copy(s->tls_cipher, sizeof s->tls_cipher, o->tls_cipher);
+    str_copy(s->tls_group, sizeof s->tls_group, o->tls_group);
+    str_copy(s->tls_alpn, sizeof s->tls_alpn, o->tls_alpn);
+}
+
+/* What the server told about itself; silence changes nothing. */
+static void fold_server(struct server_state *s, const struct observation *o)
+{
+    if (o->address[0])
+        str_copy(s->address, sizeof s->address, o->address);
+    if (o->auth_method[0]) {
+        str_copy(s->auth_method, sizeof s->auth_method, o->auth_method);
+        s->channel_binding = o->channel_binding;
+    }
+    if (o->server_version[0])
+        str_copy(s->server_version, sizeof s->server_version, o->server_version);
+    if (o->pooler != VERDICT_UNKNOWN)
+        s->pooler = o->pooler;
+    if (o->in_recovery != VERDICT_UNKNOWN)
+        s->in_recovery = o->in_recovery;
+}
+
+/* What any attempt leaves behind, ours or theirs. */
+static void fold_attempt(struct probe_state *p, const struct observation *o, int64_t interval_ns,
+                         int64_t now_ns)
+{
+    p->fault = o->fault;
+    p->phase = o->phase;
+    p->how = o->how;
+    str_copy(p->sqlstate, sizeof p->sqlstate, o->sqlstate);
+    str_copy(p->error, sizeof p->error, o->error);
+    p->last_realtime_ns = o->finished_realtime_ns;
+    p->last_monotonic_ns = now_ns;
+    p->interval_ns = interval_ns;
+}
+
+/* A result: good, or a failure of theirs, counted once. */
+static void fold_result(struct server_state *s, struct probe_state *p, const struct observation *o)
+{
+    const struct fault_row *row = fault_row(o->fault);
+
+    p->ran = true;
+    p->internal = false;
+    p->good = o->fault == FAULT_NONE;
+    p->probes++;
+    histogram_add(&p->duration, &s->set->settings, o->duration_ns);
+    if (p->good) {
+        p->failures_in_row = 0;
+        p->last_success_realtime_ns = o->finished_realtime_ns;
+        return;
+    }
+    p->failures_in_row++;
+    p->failures[row->class]++;
+    if (row->class == FAULT_CLASS_SSL_CLOSE)
+        s->ssl_closes[o->phase][o->how]++;
+    if (row->hba != HBA_NONE)
+        s->hba_rejections[row->hba]++;
+}
+
+void fold_state(struct server_state *s, int64_t now_ns, int64_t realtime_ns)
+{
+    enum state state = server_state_now(s);
+
+    if (state == s->state)
+        return;
+    s->state_ns[s->state] += now_ns - s->state_entered_monotonic_ns;
+    s->state = state;
+    s->state_entered_monotonic_ns = now_ns;
+    s->since_realtime_ns = realtime_ns;
+}
+
+static enum fault fault_of_state(const struct server_state *s)
+{
+    const struct probe_state *p = server_state_culprit(s, NULL);
+
+    return p ? p->fault : FAULT_NONE;
+}
+
+struct fleet_change fleet_apply_at(struct server_state *s, const struct observation *o,
+                                   int64_t next_interval_ns, int64_t now_ns)
+{
+    struct probe_state *p = &s->probes[o->probe];
+    const struct fault_row *row = fault_row(o->fault);
+    struct fleet_change change;
+
+    server_state_lock(s);
+    change.before = s->state;
+    change.fault_before = fault_of_state(s);
+    fold_attempt(p, o, next_interval_ns, now_ns);
+    if (row->class == FAULT_CLASS_INTERNAL) {
+        p->internal = true;
+        p->internal_errors[row->internal]++;
+    } else {
+        fold_result(s, p, o);
+        fold_phases(s, o);
+        fold_server(s, o);
+        if (o->probe == PROBE_INSPECT)
+            fold_tls(s, o, now_ns);
+    }
+    fold_state(s, now_ns, o->finished_realtime_ns);
+    change.after = s->state;
+    change.fault_after = fault_of_state(s);
+    change.changed = change.before != change.after || change.fault_before != change.fault_after;
+    change.failures_in_row = p->failures_in_row;
+    server_state_unlock(s);
+    return change;
+}
+
+struct fleet_change fleet_apply(struct server_state *s, const struct observation *o,
+                                int64_t next_interval_ns)
+{
+    return fleet_apply_at(s, o, next_interval_ns, clock_monotonic_ns());
+}
+
+/* Down, unknown or up by one kind of probe alone. */
+static enum state probe_verdict(const struct probe_state *p)
+{
+    if (p->internal || !p->ran)
+        return STATE_UNKNOWN;
+    return p->good ? STATE_UP : STATE_DOWN;
+}
+
+enum state server_state_now(const struct server_state *s)
+{
+    enum state inspect = probe_verdict(&s->probes[PROBE_INSPECT]);
+
+    if (inspect != STATE_UP || !s->probes[PROBE_LOGIN].configured)
+        return inspect;
+    return probe_verdict(&s->probes[PROBE_LOGIN]);
+}
+
+double server_state_seconds(const struct server_state *s, enum state state, int64_t now_ns)
+{
+    int64_t ns = s->state_ns[state];
+
+    if (state == s->state && now_ns > s->state_entered_monotonic_ns)
+        ns += now_ns - s->state_entered_monotonic_ns;
+    return ns_to_seconds(ns);
+}
+
+const struct probe_state *server_state_culprit(const struct server_state *s, enum probe_kind *kind)
+{
+    for (size_t k = 0; k < PROBE_COUNT; k++) {
+        const struct probe_state *p = &s->probes[k];
+
+        if (p->configured && (p->internal || (p->ran && !p->good))) {
+            if (kind)
+                *kind = (enum probe_kind)k;
+            return p;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,15 @@
+/* An observation's life: it owns two references and nothing else. */
+#include "pgtls/model/observation.h"
+
+void observation_init(struct observation *o, enum probe_kind probe)
+{
+    *o = (struct observation){.probe = probe, .tls_alert = -1};
+}
+
+void observation_deinit(struct observation *o)
+{
+    chain_unref(o->chain);
+    pem_unref(o->anchors);
+    o->chain = NULL;
+    o->anchors = NULL;
+}

@@ -1,0 +1,32 @@
+/* The exporter's own counters. */
+#include "pgtls/model/self.h"
+
+#include "histogram.h"
+#include "pgtls/base/clock.h"
+
+/* A healthy loop starts a probe within a millisecond of its time; seconds mean it is overloaded. */
+const double self_lag_bounds[LAG_BUCKETS] = {0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5};
+
+void self_init(struct self *self)
+{
+    atomic_init(&self->probes_skipped, 0);
+    atomic_init(&self->probes_in_flight, 0);
+    for (size_t i = 0; i <= LAG_BUCKETS; i++)
+        atomic_init(&self->lag_counts[i], 0);
+    atomic_init(&self->lag_sum_ns, 0);
+    atomic_init(&self->kernel_timestamps, false);
+    atomic_init(&self->missing_timestamps, 0);
+    atomic_init(&self->reload_successful, false);
+    atomic_init(&self->reload_success_realtime_ns, 0);
+    atomic_init(&self->ready, false);
+    self->start_realtime_ns = clock_realtime_ns();
+}
+
+void self_add_lag(struct self *self, int64_t lag_ns)
+{
+    uint64_t lag = lag_ns > 0 ? (uint64_t)lag_ns : 0;
+    size_t bucket = histogram_bucket(self_lag_bounds, LAG_BUCKETS, ns_to_seconds((int64_t)lag));
+
+    atomic_fetch_add_explicit(&self->lag_counts[bucket], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&self->lag_sum_ns, lag, memory_order_relaxed);
+}

@@ -1,0 +1,542 @@
+/* model/: the fold, the fleet, and both under concurrent use. */
+#include "fleet_fixture.h"
+
+#include "pgtls/model/self.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+/* One fleet of one server with a login; s is borrowed from the view. */
+struct one {
+    struct fleet *fleet;
+    struct fleet_view *view;
+    struct server_state *s;
+    int64_t start_ns;
+};
+
+static struct one one_server(bool login)
+{
+    struct server server = fixture_server("c", "write", "db.example:5432");
+    struct one one = {.fleet = fleet_new()};
+
+    server.login = login;
+    assert_true(fixture_watch(one.fleet, fixture_set(&server, 1, REQUIRE_ALL)));
+    one.view = fleet_view(one.fleet);
+    one.s = one.view->servers[0];
+    one.start_ns = one.s->state_entered_monotonic_ns;
+    return one;
+}
+
+static void one_free(struct one *one)
+{
+    fleet_view_unref(one->view);
+    fleet_free(one->fleet);
+}
+
+static void test_state_follows_every_configured_kind(void **state)
+{
+    struct one one = one_server(true);
+    struct fleet_change change;
+
+    (void)state;
+    assert_int_equal(server_state_now(one.s), STATE_UNKNOWN);
+    change = fixture_apply(one.s, fixture_inspect());
+    assert_int_equal(change.after, STATE_UNKNOWN); /* the login has not run */
+    assert_false(change.changed);
+    change = fixture_apply(one.s, fixture_login());
+    assert_int_equal(change.after, STATE_UP);
+    assert_true(change.changed);
+
+    /* A login outage alone keeps it down, whatever inspect says in between. */
+    change = fixture_apply(one.s, fixture_failure(PROBE_LOGIN, FAULT_PASSWORD_FAILED, PHASE_AUTH));
+    assert_int_equal(change.after, STATE_DOWN);
+    assert_int_equal(change.fault_after, FAULT_PASSWORD_FAILED);
+    change = fixture_apply(one.s, fixture_inspect());
+    assert_int_equal(change.after, STATE_DOWN);
+    assert_false(change.changed);
+
+    /* Inspect's fault explains the state before login's does. */
+    change = fixture_apply(one.s, fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP));
+    assert_int_equal(change.before, STATE_DOWN);
+    assert_int_equal(change.after, STATE_DOWN);
+    assert_int_equal(change.fault_before, FAULT_PASSWORD_FAILED);
+    assert_int_equal(change.fault_after, FAULT_TCP_REFUSED);
+    assert_true(change.changed);
+    assert_int_equal(change.failures_in_row, 1);
+    one_free(&one);
+}
+
+static void test_inspect_alone_decides_without_login(void **state)
+{
+    struct one one = one_server(false);
+
+    (void)state;
+    assert_int_equal(fixture_apply(one.s, fixture_inspect()).after, STATE_UP);
+    assert_int_equal(
+        fixture_apply(one.s, fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP)).after,
+        STATE_DOWN);
+    one_free(&one);
+}
+
+static void test_our_own_failures_count_against_nobody(void **state)
+{
+    struct one one = one_server(false);
+    const struct probe_state *p = &one.s->probes[PROBE_INSPECT];
+    struct fleet_change change;
+
+    (void)state;
+    fixture_apply(one.s, fixture_inspect());
+    change = fixture_apply(one.s, fixture_failure(PROBE_INSPECT, FAULT_LOCAL_MEMORY, PHASE_TCP));
+    assert_int_equal(change.after, STATE_UNKNOWN);
+    assert_int_equal(change.fault_after, FAULT_LOCAL_MEMORY);
+    assert_int_equal(p->probes, 1);
+    assert_int_equal(p->failures_in_row, 0);
+    assert_int_equal(p->failures[FAULT_CLASS_INTERNAL], 0);
+    assert_int_equal(p->internal_errors[INTERNAL_MEMORY], 1);
+    assert_int_equal(one.s->phases[PHASE_DNS].counts[0], 0);
+    assert_true(one.s->phase_measured[PHASE_TLS]); /* nothing was measured, nothing is lost */
+    assert_int_equal(fixture_apply(one.s, fixture_inspect()).after, STATE_UP);
+    assert_int_equal(p->probes, 2);
+    one_free(&one);
+}
+
+static void test_a_failure_counts_once_in_one_class(void **state)
+{
+    struct one one = one_server(true);
+    const struct probe_state *p = &one.s->probes[PROBE_INSPECT];
+    struct observation o =
+        fixture_failure(PROBE_INSPECT, FAULT_SSL_CLOSED_AFTER_HANDSHAKE, PHASE_STARTUP);
+    uint64_t failures = 0, closes = 0;
+
+    (void)state;
+    o.how = CLOSE_NOTIFY;
+    fixture_apply(one.s, o);
+    fixture_apply(one.s, fixture_failure(PROBE_INSPECT, FAULT_HBA_NO_ENTRY_SSL, PHASE_STARTUP));
+    assert_int_equal(p->failures[FAULT_CLASS_SSL_CLOSE], 1);
+    assert_int_equal(p->failures[FAULT_CLASS_HBA], 1);
+    for (size_t i = 0; i < FAULT_CLASS_COUNT; i++)
+        failures += p->failures[i];
+    assert_int_equal(failures, 2);
+    assert_int_equal(p->probes, 2);
+    assert_int_equal(one.s->ssl_closes[PHASE_STARTUP][CLOSE_NOTIFY], 1);
+    for (size_t i = 0; i < PHASE_COUNT; i++)
+        for (size_t j = 0; j < CLOSE_COUNT; j++)
+            closes += one.s->ssl_closes[i][j];
+    assert_int_equal(closes, 1);
+    assert_int_equal(one.s->hba_rejections[HBA_NO_ENTRY], 1);
+
+    /* A close of another class is no SSL close. */
+    o = fixture_failure(PROBE_INSPECT, FAULT_SSLREQ_CLOSED, PHASE_SSL_REQUEST);
+    o.how = CLOSE_FIN;
+    fixture_apply(one.s, o);
+    assert_int_equal(one.s->ssl_closes[PHASE_SSL_REQUEST][CLOSE_FIN], 0);
+    assert_int_equal(p->failures[FAULT_CLASS_UNAVAILABLE], 1);
+    one_free(&one);
+}
+
+static void test_each_phase_is_measured_by_its_own_probe(void **state)
+{
+    struct one one = one_server(true);
+
+    (void)state;
+    fixture_apply(one.s, fixture_inspect()); /* 3 ms each: bucket 1 of .001 .005 */
+    fixture_apply(one.s, fixture_login());
+    for (size_t i = 0; i < PHASE_COUNT; i++) {
+        assert_int_equal(one.s->phases[i].counts[1], 1);
+        assert_true(one.s->phase_measured[i]);
+    }
+    assert_int_equal(one.s->phase_last_ns[PHASE_TLS], 3 * NS_PER_MS);
+    assert_int_equal(one.s->phase_last_ns[PHASE_AUTH], 4 * NS_PER_MS);
+    assert_int_equal(one.s->phase_cpu_ns[PHASE_TLS], NS_PER_MS);
+    assert_int_equal(one.s->probes[PROBE_INSPECT].duration.counts[3], 1); /* 20 ms */
+
+    /* Only completed phases count; a phase not reached is not measured now. */
+    fixture_apply(one.s, fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP));
+    assert_int_equal(one.s->phases[PHASE_DNS].counts[0], 1);
+    assert_int_equal(one.s->phases[PHASE_TCP].counts[0] + one.s->phases[PHASE_TCP].counts[1], 1);
+    assert_true(one.s->phase_measured[PHASE_DNS]);
+    assert_false(one.s->phase_measured[PHASE_TLS]);
+    assert_false(one.s->phase_measured[PHASE_QUERY]);
+    assert_int_equal(one.s->probes[PROBE_INSPECT].duration.counts[2], 1); /* 10 ms: le .01 */
+    one_free(&one);
+}
+
+static void test_certificates_are_kept_while_down(void **state)
+{
+    struct one one = one_server(false);
+    struct observation o;
+
+    (void)state;
+    fixture_apply(one.s, fixture_inspect());
+    fixture_apply(one.s, fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP));
+    assert_non_null(one.s->chain);
+    assert_true(one.s->tls);
+    assert_int_equal(one.s->judgement.chain, VERDICT_YES);
+
+    /* A certificate that came before the handshake broke off still tells its facts. */
+    o = fixture_inspect();
+    o.fault = FAULT_CLIENT_CERT_REQUIRED;
+    o.phase = PHASE_TLS;
+    o.tls = false;
+    o.chain->certificates[0].not_after = 42;
+    o.judgement.chain = VERDICT_NO;
+    fixture_apply(one.s, o);
+    assert_int_equal(one.s->chain->certificates[0].not_after, 42);
+    assert_int_equal(one.s->judgement.chain, VERDICT_NO);
+    assert_string_equal(one.s->tls_version, "TLSv1.3");
+    one_free(&one);
+}
+
+static void apply_leaf(struct one *one, unsigned char id, int64_t seconds)
+{
+    struct observation o = fixture_inspect();
+
+    chain_unref(o.chain);
+    o.chain = fixture_chain(id);
+    o.finished_realtime_ns += seconds * NS_PER_S;
+    fixture_apply_at(one->s, o, one->start_ns + seconds * NS_PER_S);
+}
+
+static void test_only_new_leaves_are_changes(void **state)
+{
+    struct one one = one_server(false);
+
+    (void)state;
+    apply_leaf(&one, 1, 1);
+    assert_int_equal(one.s->certificate_changes, 0);
+    apply_leaf(&one, 2, 2); /* a second back end */
+    apply_leaf(&one, 1, 3);
+    apply_leaf(&one, 2, 4);
+    assert_int_equal(one.s->n_leaves, 2);
+    assert_int_equal(one.s->certificate_changes, 1);
+    for (unsigned char id = 3; id <= MAX_LEAVES; id++)
+        apply_leaf(&one, id, id + 10);
+    assert_int_equal(one.s->n_leaves, MAX_LEAVES);
+    assert_int_equal(one.s->certificate_changes, 7);
+    apply_leaf(&one, 2, 30);  /* still remembered */
+    apply_leaf(&one, 99, 31); /* replaces 1, seen longest ago */
+    assert_int_equal(one.s->n_leaves, MAX_LEAVES);
+    assert_int_equal(one.s->certificate_changes, 8);
+    apply_leaf(&one, 2, 32);
+    assert_int_equal(one.s->certificate_changes, 8);
+    apply_leaf(&one, 1, 33);
+    assert_int_equal(one.s->certificate_changes, 9);
+    one_free(&one);
+}
+
+static void test_shown_chain_changes_at_most_every_five_minutes(void **state)
+{
+    struct one one = one_server(false);
+
+    (void)state;
+    apply_leaf(&one, 1, 1);
+    assert_int_equal(one.s->shown_chain->id[0], 1);
+    apply_leaf(&one, 2, 300);
+    assert_int_equal(one.s->shown_chain->id[0], 1);
+    assert_int_equal(one.s->chain->id[0], 2);
+    apply_leaf(&one, 3, 301);
+    assert_int_equal(one.s->shown_chain->id[0], 3);
+    apply_leaf(&one, 4, 302);
+    assert_int_equal(one.s->shown_chain->id[0], 3);
+    one_free(&one);
+}
+
+static void assert_seconds(const struct one *one, int64_t at, double unknown, double up,
+                           double down)
+{
+    int64_t now_ns = one->start_ns + at * NS_PER_S;
+
+    assert_float_equal(server_state_seconds(one->s, STATE_UNKNOWN, now_ns), unknown, 1e-9);
+    assert_float_equal(server_state_seconds(one->s, STATE_UP, now_ns), up, 1e-9);
+    assert_float_equal(server_state_seconds(one->s, STATE_DOWN, now_ns), down, 1e-9);
+}
+
+static void test_time_in_each_state_adds_up(void **state)
+{
+    struct one one = one_server(false);
+    struct observation o = fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP);
+
+    (void)state;
+    assert_seconds(&one, 10, 10, 0, 0);
+    fixture_apply_at(one.s, fixture_inspect(), one.start_ns + 20 * NS_PER_S);
+    fixture_apply_at(one.s, fixture_inspect(), one.start_ns + 25 * NS_PER_S);
+    assert_seconds(&one, 50, 20, 30, 0);
+    o.finished_realtime_ns = 77;
+    fixture_apply_at(one.s, o, one.start_ns + 50 * NS_PER_S);
+    assert_int_equal(one.s->since_realtime_ns, 77);
+    o.finished_realtime_ns = 78;
+    fixture_apply_at(one.s, o, one.start_ns + 55 * NS_PER_S);
+    assert_int_equal(one.s->since_realtime_ns, 77);
+    assert_seconds(&one, 60, 20, 30, 10);
+    one_free(&one);
+}
+
+static void test_reload_keeps_what_stays(void **state)
+{
+    struct server servers[] = {fixture_server("c", "write", "a:1"),
+                               fixture_server("c", "write", "b:1"),
+                               fixture_server("c", "read", "a:1")};
+    struct fleet *fleet = fleet_new();
+    struct fleet_view *before, *after;
+
+    (void)state;
+    assert_true(fixture_watch(fleet, fixture_set(servers, 3, REQUIRE_ALL)));
+    before = fleet_view(fleet);
+    fixture_apply(before->servers[0], fixture_inspect());
+    fixture_apply(before->servers[2], fixture_inspect());
+
+    /* b goes, d comes, the order changes, the first loses its login. */
+    servers[1] = servers[0];
+    servers[0] = fixture_server("c", "write", "d:1");
+    servers[1].login = false;
+    servers[1].interval_ns = NS_PER_S;
+    assert_true(fixture_watch(fleet, fixture_set(servers, 3, REQUIRE_ALL)));
+    after = fleet_view(fleet);
+    assert_int_equal(after->n, 3);
+    assert_ptr_equal(after->servers[1], before->servers[0]);
+    assert_ptr_equal(after->servers[2], before->servers[2]);
+    assert_int_equal(after->servers[0]->probes[PROBE_INSPECT].probes, 0);
+    assert_int_equal(after->servers[1]->probes[PROBE_INSPECT].probes, 1);
+    assert_int_equal(after->servers[1]->config->interval_ns, NS_PER_S);
+    assert_ptr_equal(after->servers[1]->set, after->set);
+    assert_false(after->servers[1]->probes[PROBE_LOGIN].configured);
+    assert_int_equal(after->servers[1]->state, STATE_UP);         /* inspect alone decides now */
+    assert_string_equal(before->servers[1]->config->name, "b:1"); /* readers keep what they hold */
+    assert_int_equal(after->servers[1]->phases[PHASE_DNS].counts[1], 1);
+    fleet_view_unref(before);
+    fleet_view_unref(after);
+    fleet_free(fleet);
+}
+
+static void test_a_login_that_comes_back_must_run_again(void **state)
+{
+    struct server server = fixture_server("c", "write", "a:1");
+    struct one one = one_server(true);
+
+    (void)state;
+    fixture_apply(one.s, fixture_inspect());
+    fixture_apply(one.s, fixture_login());
+    server.name = one.s->config->name;
+    server.key_hash = one.s->config->key_hash;
+    server.login = false;
+    assert_true(fixture_watch(one.fleet, fixture_set(&server, 1, REQUIRE_ALL)));
+    assert_int_equal(one.s->state, STATE_UP);
+    server.login = true;
+    assert_true(fixture_watch(one.fleet, fixture_set(&server, 1, REQUIRE_ALL)));
+    assert_int_equal(one.s->state, STATE_UNKNOWN);
+    assert_int_equal(one.s->probes[PROBE_LOGIN].probes, 1); /* counters never go back */
+    one_free(&one);
+}
+
+static void test_new_bounds_restart_the_histograms(void **state)
+{
+    struct server server = fixture_server("c", "write", "db.example:5432");
+    struct endpoint_set *set = fixture_set(&server, 1, REQUIRE_ALL);
+    struct one one = one_server(true);
+
+    (void)state;
+    fixture_apply(one.s, fixture_inspect());
+    set->settings.buckets[0] = 0.002;
+    assert_true(fixture_watch(one.fleet, set));
+    for (size_t i = 0; i <= MAX_BUCKETS; i++)
+        assert_int_equal(one.s->phases[PHASE_TLS].counts[i], 0);
+    assert_float_equal(one.s->probes[PROBE_INSPECT].duration.sum, 0, 0);
+    assert_int_equal(one.s->probes[PROBE_INSPECT].probes, 1);
+    one_free(&one);
+}
+
+static enum state endpoint_of(enum require require, enum state a, enum state b)
+{
+    struct server servers[] = {fixture_server("c", "e", "a:1"), fixture_server("c", "e", "b:1")};
+    enum state states[] = {a, b}, result;
+    struct fleet *fleet = fleet_new();
+    struct fleet_view *view;
+
+    servers[0].login = servers[1].login = false;
+    assert_true(fixture_watch(fleet, fixture_set(servers, 2, require)));
+    view = fleet_view(fleet);
+    for (size_t i = 0; i < 2; i++) {
+        if (states[i] == STATE_UP)
+            fixture_apply(view->servers[i], fixture_inspect());
+        if (states[i] == STATE_DOWN)
+            fixture_apply(view->servers[i],
+                          fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP));
+    }
+    result = fleet_endpoint_state(view, &view->set->endpoints[0]);
+    fleet_view_unref(view);
+    fleet_free(fleet);
+    return result;
+}
+
+static void test_endpoint_state_by_require(void **state)
+{
+    (void)state;
+    assert_int_equal(endpoint_of(REQUIRE_ANY, STATE_UP, STATE_DOWN), STATE_UP);
+    assert_int_equal(endpoint_of(REQUIRE_ANY, STATE_UP, STATE_UNKNOWN), STATE_UP);
+    assert_int_equal(endpoint_of(REQUIRE_ANY, STATE_DOWN, STATE_UNKNOWN), STATE_UNKNOWN);
+    assert_int_equal(endpoint_of(REQUIRE_ANY, STATE_DOWN, STATE_DOWN), STATE_DOWN);
+    assert_int_equal(endpoint_of(REQUIRE_ALL, STATE_UP, STATE_DOWN), STATE_DOWN);
+    assert_int_equal(endpoint_of(REQUIRE_ALL, STATE_UP, STATE_UNKNOWN), STATE_UNKNOWN);
+    assert_int_equal(endpoint_of(REQUIRE_ALL, STATE_DOWN, STATE_UNKNOWN), STATE_DOWN);
+    assert_int_equal(endpoint_of(REQUIRE_ALL, STATE_UP, STATE_UP), STATE_UP);
+}
+
+static void test_labels_are_escaped_once(void **state)
+{
+    struct server server = fixture_server("a\"b", "c\\d", "e\nf");
+    struct fleet *fleet = fleet_new();
+    struct fleet_view *view;
+
+    (void)state;
+    assert_true(fixture_watch(fleet, fixture_set(&server, 1, REQUIRE_ALL)));
+    view = fleet_view(fleet);
+    assert_string_equal(view->servers[0]->labels,
+                        "pg_cluster=\"a\\\"b\",pg_endpoint=\"c\\\\d\",server=\"e\\nf\"");
+    fleet_view_unref(view);
+    fleet_free(fleet);
+}
+
+static void test_chain_counts_its_holders(void **state)
+{
+    struct chain *chain = chain_new(2);
+    struct pem *pem = pem_new("text", 4);
+
+    (void)state;
+    assert_null(chain_new(MAX_CHAIN + 1));
+    assert_int_equal(chain->by_position[POSITION_ROOT], -1);
+    assert_ptr_equal(chain_ref(chain), chain);
+    chain_unref(chain);
+    assert_int_equal(chain->references, 1);
+    chain_unref(chain);
+    assert_null(chain_ref(NULL));
+    chain_unref(NULL);
+    assert_string_equal(pem_ref(pem)->text, "text");
+    pem_unref(pem);
+    pem_unref(pem);
+    pem_unref(NULL);
+}
+
+static void test_lag_falls_into_its_bucket(void **state)
+{
+    struct self self;
+
+    (void)state;
+    self_init(&self);
+    self_add_lag(&self, -5);
+    self_add_lag(&self, NS_PER_MS);
+    self_add_lag(&self, NS_PER_MS + 1);
+    self_add_lag(&self, 3600 * NS_PER_S);
+    assert_int_equal(self.lag_counts[0], 2);
+    assert_int_equal(self.lag_counts[1], 1);
+    assert_int_equal(self.lag_counts[LAG_BUCKETS], 1);
+    assert_int_equal(self.lag_sum_ns, 2 * NS_PER_MS + 1 + 3600 * NS_PER_S);
+}
+
+/* Workers publish, readers read, the set changes: for the thread sanitizer above all. */
+#define STORM_SERVERS 20
+struct storm {
+    struct fleet *fleet;
+    atomic_bool stop;
+    atomic_size_t applied, read;
+};
+
+static void *storm_worker(void *context)
+{
+    struct storm *storm = context;
+
+    for (unsigned i = 0; !atomic_load(&storm->stop); i++) {
+        struct fleet_view *view = fleet_view(storm->fleet);
+
+        fixture_apply(view->servers[i % view->n],
+                      i % 3 ? fixture_inspect()
+                            : fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP));
+        fleet_view_unref(view);
+        atomic_fetch_add(&storm->applied, 1);
+    }
+    return NULL;
+}
+
+static void *storm_reader(void *context)
+{
+    struct storm *storm = context;
+
+    while (!atomic_load(&storm->stop)) {
+        struct fleet_view *view = fleet_view(storm->fleet);
+
+        for (size_t i = 0; i < view->n; i++) {
+            struct server_state *s = view->servers[i];
+            uint64_t count = 0;
+
+            server_state_lock(s);
+            for (size_t b = 0; b <= MAX_BUCKETS; b++)
+                count += s->probes[PROBE_INSPECT].duration.counts[b];
+            assert_int_equal(count, s->probes[PROBE_INSPECT].probes); /* never torn */
+            assert_non_null(s->config->name);
+            server_state_unlock(s);
+        }
+        for (size_t i = 0; i < view->set->n_endpoints; i++)
+            (void)fleet_endpoint_state(view, &view->set->endpoints[i]);
+        fleet_view_unref(view);
+        atomic_fetch_add(&storm->read, 1);
+    }
+    return NULL;
+}
+
+static void test_concurrent_use(void **state)
+{
+    static char names[2 * STORM_SERVERS][8];
+    struct server servers[STORM_SERVERS];
+    struct storm storm = {.fleet = fleet_new()};
+    pthread_t threads[4];
+
+    (void)state;
+    for (size_t i = 0; i < 2 * STORM_SERVERS; i++)
+        snprintf(names[i], sizeof names[i], "s%zu:1", i);
+    for (size_t i = 0; i < STORM_SERVERS; i++)
+        servers[i] = fixture_server("c", "e", names[i]);
+    assert_true(fixture_watch(storm.fleet, fixture_set(servers, STORM_SERVERS, REQUIRE_ANY)));
+    for (size_t i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, i % 2 ? storm_reader : storm_worker, &storm);
+    for (size_t round = 0;
+         round < 200 || atomic_load(&storm.applied) < 500 || atomic_load(&storm.read) < 50;
+         round++) {
+        for (size_t i = 0; i < STORM_SERVERS; i++) /* half stay, half come and go */
+            servers[i] =
+                fixture_server("c", "e", names[i + (i % 2 && round % 2 ? STORM_SERVERS : 0)]);
+        assert_true(fixture_watch(storm.fleet, fixture_set(servers, STORM_SERVERS, REQUIRE_ANY)));
+    }
+    atomic_store(&storm.stop, true);
+    for (size_t i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    fleet_free(storm.fleet);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_state_follows_every_configured_kind),
+        cmocka_unit_test(test_inspect_alone_decides_without_login),
+        cmocka_unit_test(test_our_own_failures_count_against_nobody),
+        cmocka_unit_test(test_a_failure_counts_once_in_one_class),
+        cmocka_unit_test(test_each_phase_is_measured_by_its_own_probe),
+        cmocka_unit_test(test_certificates_are_kept_while_down),
+        cmocka_unit_test(test_only_new_leaves_are_changes),
+        cmocka_unit_test(test_shown_chain_changes_at_most_every_five_minutes),
+        cmocka_unit_test(test_time_in_each_state_adds_up),
+        cmocka_unit_test(test_reload_keeps_what_stays),
+        cmocka_unit_test(test_a_login_that_comes_back_must_run_again),
+        cmocka_unit_test(test_new_bounds_restart_the_histograms),
+        cmocka_unit_test(test_endpoint_state_by_require),
+        cmocka_unit_test(test_labels_are_escaped_once),
+        cmocka_unit_test(test_chain_counts_its_holders),
+        cmocka_unit_test(test_lag_falls_into_its_bucket),
+        cmocka_unit_test(test_concurrent_use),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
