@@ -15,7 +15,7 @@ struct dsn_param {
 };
 struct dsn {
     struct dsn_param params[DSN_MAX_PARAMS]; /* host, port, hostaddr lists are still comma lists */
-    size_t n;
+    size_t n; /* of different keys: a later value has replaced an earlier one, as in libpq */
 };
 
 /* Parses `text` into `dsn`, memory from `arena`. On an error returns false and writes a message
@@ -24,3 +24,20 @@ bool dsn_parse(const char *text, struct arena *arena, struct dsn *dsn, char *err
 
 /* The last value of a key, or NULL. */
 const char *dsn_get(const struct dsn *dsn, const char *key);
+
+/* What becomes of a libpq keyword here. */
+enum dsn_fate {
+    DSN_USED,    /* means here what it means to libpq */
+    DSN_IGNORED, /* accepted, with a warning that says why it changes nothing */
+    DSN_REFUSED  /* an error: leaving it out would measure something else, or trust more */
+};
+struct dsn_keyword {
+    const char *name;
+    enum dsn_fate fate;
+    const char *note;     /* why it is ignored or refused, and what to do; NULL when used */
+    const char *harmless; /* an ignored value that deserves no warning: it asks for what is done */
+};
+
+/* The keyword of this name, NULL when libpq has none; and all of them, for the reference. */
+const struct dsn_keyword *dsn_keyword(const char *name);
+size_t dsn_keywords(const struct dsn_keyword **all);

@@ -1,0 +1,151 @@
+/* The table of configuration keys. docs/configuration.md is printed from it. */
+#include "keys.h"
+
+#include "pgtls/base/clock.h"
+#include "pgtls/config/secret.h"
+
+#define TOP      LEVEL_BIT(LEVEL_TOP)
+#define DEFAULTS LEVEL_BIT(LEVEL_DEFAULTS)
+#define CLUSTER  LEVEL_BIT(LEVEL_CLUSTER)
+#define ENDPOINT LEVEL_BIT(LEVEL_ENDPOINT)
+
+const char *const level_names[LEVEL_COUNT] = {
+    [LEVEL_TOP] = "the top of the file",
+    [LEVEL_DEFAULTS] = "defaults",
+    [LEVEL_CLUSTER] = "a cluster",
+    [LEVEL_ENDPOINT] = "an endpoint",
+    [LEVEL_LOGIN] = "login",
+    [LEVEL_LIMITS] = "limits",
+};
+
+/* In the order of the enums they stand for. */
+static const char *const sslmodes[] = {"disable",   "allow",       "prefer", "require",
+                                       "verify-ca", "verify-full", NULL};
+static const char *const negotiations[] = {"postgres", "direct", NULL};
+static const char *const tls_versions[] = {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", NULL};
+static const char *const channel_bindings[] = {"disable", "prefer", "require", NULL};
+static const char *const requires[] = {"any", "all", NULL};
+static const char *const weak_methods[] = {"password", "md5", NULL};
+
+/* clang-format off */
+const struct key config_keys[] = {
+    {"defaults", SLOT_DEFAULTS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
+     "What holds for every cluster unless it says otherwise."},
+    {"clusters", SLOT_CLUSTERS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
+     "The list of clusters to watch."},
+    {"limits", SLOT_LIMITS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
+     "What the exporter may do at once."},
+    {"histogram_buckets", SLOT_BUCKETS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL,
+     "[0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5]",
+     "Upper bounds of the latency histograms in seconds, ascending, 1 to 32 of them."},
+
+    {"name", SLOT_NAME, KEY_TEXT, CLUSTER, 0, 128, NULL, 0, NULL, NULL,
+     "Required. Label `pg_cluster`; no two clusters share one."},
+    {"endpoints", SLOT_ENDPOINTS, KEY_NODE, CLUSTER, 0, 0, NULL, 0, NULL, NULL,
+     "A mapping from names (label `pg_endpoint`) to endpoints. A cluster without it, but with a "
+     "host or a dsn, has one endpoint called `default`."},
+
+    {"dsn", SLOT_DSN, KEY_DSN, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
+     "A libpq connection string, URI or key=value. It counts as if its parameters stood here; the "
+     "same one in it and beside it is an error."},
+    {"host", SLOT_HOST, KEY_HOSTS, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "host", NULL,
+     "Name, address, or directory of a Unix socket. Several separated by commas make one server "
+     "each."},
+    {"hostaddr", SLOT_HOSTADDR, KEY_HOSTS, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "hostaddr", NULL,
+     "Numeric address to connect to instead of resolving host; as many as hosts."},
+    {"port", SLOT_PORT, KEY_PORTS, ANY_SERVER_LEVEL, 1, 65535, NULL, 0, "port", "5432",
+     "One for all hosts, or as many as hosts, separated by commas."},
+    {"user", SLOT_USER, KEY_TEXT, ANY_SERVER_LEVEL, 0, 255, NULL, 0, "user", NULL,
+     "Whom to log in as. Without one a probe ends after TLS and there is no login probe: the "
+     "operating system's user is never assumed."},
+    {"dbname", SLOT_DBNAME, KEY_TEXT, ANY_SERVER_LEVEL, 0, 255, NULL, 0, "dbname", "the user",
+     "Database to log in to."},
+
+    {"password", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, SECRET_MAX_BYTES, NULL,
+     SECRET_INLINE, "password", NULL,
+     "The password itself. Works, and is warned about: prefer one of the next three. At most one "
+     "of the four may stand at one level; the innermost level that has one decides."},
+    {"password_file", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 4096, NULL, SECRET_FILE,
+     NULL, NULL,
+     "File that holds the password; one newline at its end is dropped. Read whenever it is "
+     "needed."},
+    {"password_env", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 255, NULL,
+     SECRET_ENVIRONMENT, NULL, NULL,
+     "Environment variable that holds the password. libpq's own (`PGPASSWORD` and the like) are "
+     "taken out of the environment at start: use another name."},
+    {"passfile", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 4096, NULL, SECRET_PASSFILE,
+     "passfile", NULL,
+     "A libpq password file (host:port:database:user:password). `~/.pgpass` is not read by "
+     "itself."},
+
+    {"sslmode", SLOT_SSLMODE, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, sslmodes, 0, "sslmode",
+     "verify-full; for hosts that come from a dsn what libpq takes: prefer, or verify-full with "
+     "sslrootcert=system",
+     "libpq's."},
+    {"negotiation", SLOT_NEGOTIATION, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, negotiations, 0,
+     "sslnegotiation", "postgres",
+     "libpq's sslnegotiation: `direct` starts TLS at once (PostgreSQL 17 or later) and needs "
+     "sslmode require or stricter."},
+    {"sslrootcert", SLOT_SSLROOTCERT, KEY_PATH, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "sslrootcert",
+     "system for verify-full, else none",
+     "File of trusted certificates, or `system` for the system's store (verify-full only; weaker "
+     "modes act as if it were not given). verify-ca needs a file. With a file, require verifies "
+     "the chain as verify-ca does; libpq does so only if the file exists, here a missing file is "
+     "an error of the exporter's own side."},
+    {"sslcrl", SLOT_SSLCRL, KEY_PATH, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "sslcrl", NULL,
+     "File of revoked certificates."},
+    {"sslcert", SLOT_SSLCERT, KEY_PATH, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "sslcert", NULL,
+     "Client certificate; needs sslkey. `~/.postgresql` is never read."},
+    {"sslkey", SLOT_SSLKEY, KEY_PATH, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "sslkey", NULL,
+     "Its private key."},
+    {"sslpassword", SLOT_SSLPASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, SECRET_MAX_BYTES, NULL,
+     SECRET_INLINE, "sslpassword", NULL,
+     "Passphrase of the key itself; warned about. At most one of these three at one level."},
+    {"sslpassword_file", SLOT_SSLPASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 4096, NULL,
+     SECRET_FILE, NULL, NULL, "File that holds the passphrase."},
+    {"sslpassword_env", SLOT_SSLPASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 255, NULL,
+     SECRET_ENVIRONMENT, NULL, NULL, "Environment variable that holds the passphrase."},
+    {"ssl_min_protocol_version", SLOT_SSL_MIN, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, tls_versions, 0,
+     "ssl_min_protocol_version", "TLSv1.2, as libpq", "Oldest TLS version to speak."},
+    {"ssl_max_protocol_version", SLOT_SSL_MAX, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, tls_versions, 0,
+     "ssl_max_protocol_version", NULL, "Newest TLS version to speak."},
+    {"sslsni", SLOT_SSLSNI, KEY_BOOL, ANY_SERVER_LEVEL, 0, 0, NULL, 0, "sslsni", "true",
+     "Send the host name in the TLS handshake (SNI)."},
+
+    {"options", SLOT_OPTIONS, KEY_TEXT, ANY_SERVER_LEVEL, 0, 1024, NULL, 0, "options", NULL,
+     "Server options sent at startup."},
+    {"application_name", SLOT_APPLICATION_NAME, KEY_TEXT, ANY_SERVER_LEVEL, 0, 63, NULL, 0,
+     "application_name", "pgtls_exporter", "What the server shows for our sessions."},
+    {"channel_binding", SLOT_CHANNEL_BINDING, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, channel_bindings,
+     0, "channel_binding", "prefer", "libpq's."},
+    {"allow_auth", SLOT_ALLOW_AUTH, KEY_FLAGS, ANY_SERVER_LEVEL, 0, 0, weak_methods, 0, NULL,
+     "[]",
+     "Authentication methods that are accepted although they hand the password, or something as "
+     "good, to whoever asks: a list of `password` and `md5`."},
+
+    {"interval", SLOT_INTERVAL, KEY_DURATION, ANY_SERVER_LEVEL, 100 * NS_PER_MS, 3600 * NS_PER_S,
+     NULL, 0, NULL, "30s", "Time between two probes of a server."},
+    {"timeout", SLOT_TIMEOUT, KEY_DURATION, ANY_SERVER_LEVEL, 10 * NS_PER_MS, 60 * NS_PER_S, NULL,
+     0, NULL, "5s", "Longest a probe may take as a whole."},
+    {"login", SLOT_LOGIN, KEY_LOGIN, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, "true if there is a user",
+     "The login probe: `true`, `false`, or a mapping of the keys below."},
+    {"require", SLOT_REQUIRE, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, requires, 0, NULL, "any",
+     "Of several servers, must `any` or `all` be up for the endpoint to be up?"},
+    {"labels", SLOT_LABELS, KEY_LABELS, ANY_SERVER_LEVEL, 0, 128, NULL, 0, NULL, NULL,
+     "Labels of your own for `pgtls_server_labels_info`: a mapping, at most 10 per server; those "
+     "of outer levels are added."},
+
+    {"enabled", SLOT_LOGIN, KEY_BOOL, LEVEL_BIT(LEVEL_LOGIN), 0, 0, NULL, 0, NULL,
+     "true if there is a user", "Is there a login probe at all?"},
+    {"interval", SLOT_LOGIN_INTERVAL, KEY_DURATION, LEVEL_BIT(LEVEL_LOGIN), NS_PER_S,
+     86400 * NS_PER_S, NULL, 0, NULL, "60s", "Time between two logins."},
+
+    {"in_flight", SLOT_IN_FLIGHT, KEY_INTEGER, LEVEL_BIT(LEVEL_LIMITS), 1, 100000, NULL, 0, NULL,
+     "1024", "Probes at the same time, in all."},
+    {"in_flight_per_address", SLOT_IN_FLIGHT_PER_ADDRESS, KEY_INTEGER, LEVEL_BIT(LEVEL_LIMITS), 0,
+     100000, NULL, 0, NULL, "0 (no limit)", "Probes at the same time of one address."},
+    {"connections_per_second", SLOT_CONNECTIONS_PER_SECOND, KEY_INTEGER, LEVEL_BIT(LEVEL_LIMITS),
+     0, 1000000, NULL, 0, NULL, "0 (no limit)", "New connections per second, in all."},
+};
+/* clang-format on */
+const size_t n_config_keys = sizeof config_keys / sizeof *config_keys;

@@ -1,0 +1,131 @@
+#pragma once
+/* The table of configuration keys, and the values of one level read by it.
+ *
+ * A level is a mapping of a certain kind (the file's top, defaults, a cluster, an endpoint …); a
+ * layer holds what one such mapping sets. New levels (templates, modules) are further rows. */
+#include "report.h"
+#include "yaml.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct label;
+
+enum level {
+    LEVEL_TOP,
+    LEVEL_DEFAULTS,
+    LEVEL_CLUSTER,
+    LEVEL_ENDPOINT,
+    LEVEL_LOGIN,
+    LEVEL_LIMITS,
+    LEVEL_COUNT
+};
+#define LEVEL_BIT(level) (1u << (level))
+#define ANY_SERVER_LEVEL                                                                           \
+    (LEVEL_BIT(LEVEL_DEFAULTS) | LEVEL_BIT(LEVEL_CLUSTER) | LEVEL_BIT(LEVEL_ENDPOINT))
+
+enum key_type {
+    KEY_TEXT,
+    KEY_PATH,
+    KEY_HOSTS,    /* comma list */
+    KEY_PORTS,    /* comma list */
+    KEY_DURATION, /* nanoseconds */
+    KEY_INTEGER,
+    KEY_BOOL,
+    KEY_ENUM,   /* one of names */
+    KEY_FLAGS,  /* a list of names, as bits */
+    KEY_SECRET, /* a reference of kind source */
+    KEY_LABELS,
+    KEY_DSN,   /* sets other slots of its level */
+    KEY_LOGIN, /* true, false or a mapping of level login */
+    KEY_NODE   /* structure, walked by the caller */
+};
+
+/* What is set. Keys that are different ways to say one thing share a slot. */
+enum slot {
+    SLOT_DSN,
+    SLOT_HOST,
+    SLOT_HOSTADDR,
+    SLOT_PORT,
+    SLOT_USER,
+    SLOT_DBNAME,
+    SLOT_PASSWORD,
+    SLOT_SSLMODE,
+    SLOT_NEGOTIATION,
+    SLOT_SSLROOTCERT,
+    SLOT_SSLCRL,
+    SLOT_SSLCERT,
+    SLOT_SSLKEY,
+    SLOT_SSLPASSWORD,
+    SLOT_SSL_MIN,
+    SLOT_SSL_MAX,
+    SLOT_SSLSNI,
+    SLOT_OPTIONS,
+    SLOT_APPLICATION_NAME,
+    SLOT_CHANNEL_BINDING,
+    SLOT_ALLOW_AUTH,
+    SLOT_INTERVAL,
+    SLOT_TIMEOUT,
+    SLOT_LOGIN,
+    SLOT_LOGIN_INTERVAL,
+    SLOT_REQUIRE,
+    SLOT_LABELS,
+    SLOT_NAME,
+    SLOT_ENDPOINTS,
+    SLOT_DEFAULTS,
+    SLOT_CLUSTERS,
+    SLOT_LIMITS,
+    SLOT_BUCKETS,
+    SLOT_IN_FLIGHT,
+    SLOT_IN_FLIGHT_PER_ADDRESS,
+    SLOT_CONNECTIONS_PER_SECOND,
+    SLOT_COUNT
+};
+
+struct key {
+    const char *name;
+    enum slot slot;
+    enum key_type type;
+    unsigned levels;          /* LEVEL_BITs where it may stand */
+    int64_t low, high;        /* bounds of a number or duration; high: most bytes of a text */
+    const char *const *names; /* of KEY_ENUM and KEY_FLAGS, NULL-terminated */
+    int source;               /* enum secret_source of KEY_SECRET */
+    const char *dsn_name;     /* the libpq keyword that sets it, NULL: none */
+    const char *fallback;     /* the default, for the reference */
+    const char *help;
+};
+extern const struct key config_keys[];
+extern const size_t n_config_keys;
+extern const char *const level_names[LEVEL_COUNT]; /* "defaults", "a cluster" … */
+
+struct setting {
+    const struct key *key; /* NULL: not set */
+    struct place at;
+    bool from_dsn;
+    const char *text; /* texts, lists, secrets: in the set's arena */
+    int64_t number;   /* numbers, durations, booleans, index or bits of names */
+    const struct label *labels;
+    size_t n_labels;
+    const struct yaml_node *node; /* of KEY_NODE */
+};
+struct layer {
+    struct setting slots[SLOT_COUNT];
+    bool bad; /* a value in it was refused: what depends on it is not worth a further message */
+};
+
+struct reader {
+    struct report *report;
+    struct arena *arena;   /* of the endpoint set: every value is copied there */
+    const char *directory; /* of the file, with its slash: relative paths start there. "" if none */
+    bool secrets_are_private; /* the whole text is a secret of its own: no warning for passwords */
+};
+
+/* Reads one mapping into a zeroed layer. Every error goes to the report. */
+void read_layer(const struct reader *r, const struct yaml_node *map, enum level level,
+                struct layer *layer);
+
+/* Reads a connection string into a layer, as if it stood at `at`. */
+void read_dsn(const struct reader *r, const struct key *key, struct place at, const char *text,
+              struct layer *layer);

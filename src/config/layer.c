@@ -1,0 +1,215 @@
+/* Reads one mapping, and the connection string in it, into a layer. */
+#include "keys.h"
+
+#include "pgtls/base/arena.h"
+#include "pgtls/base/buf.h"
+#include "pgtls/base/str.h"
+#include "pgtls/config/dsn.h"
+#include "values.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_KEYS_OF_LEVEL 64
+
+static const struct key *find_key(const char *name, unsigned levels)
+{
+    for (size_t i = 0; i < n_config_keys; i++) {
+        if ((config_keys[i].levels & levels) && strcmp(config_keys[i].name, name) == 0)
+            return &config_keys[i];
+    }
+    return NULL;
+}
+
+static const struct key *find_dsn_key(const char *keyword)
+{
+    for (size_t i = 0; i < n_config_keys; i++) {
+        if (config_keys[i].dsn_name && strcmp(config_keys[i].dsn_name, keyword) == 0)
+            return &config_keys[i];
+    }
+    return NULL;
+}
+
+/* "defaults, a cluster or an endpoint" */
+static void add_levels(struct buf *to, unsigned levels)
+{
+    bool first = true;
+
+    for (unsigned level = 0; level < LEVEL_COUNT; level++) {
+        if (!(levels & LEVEL_BIT(level)))
+            continue;
+        levels &= ~LEVEL_BIT(level);
+        buf_add_str(to, first ? "" : levels ? ", " : " or ");
+        buf_add_str(to, level_names[level]);
+        first = false;
+    }
+}
+
+/* libpq's names for what has another name here, and what other tools call it. */
+static const char *find_synonym(const char *name)
+{
+    static const struct {
+        const char *name, *ours;
+    } synonyms[] = {
+        {"sslnegotiation", "negotiation"},
+        {"database", "dbname"},
+        {"username", "user"},
+        {"url", "dsn"},
+        {"connect_timeout", "timeout"},
+        {"ca_file", "sslrootcert"},
+        {"cert_file", "sslcert"},
+        {"key_file", "sslkey"},
+        {"require_auth", "allow_auth"},
+        {"ssl_mode", "sslmode"},
+    };
+
+    for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++) {
+        if (strcmp(synonyms[i].name, name) == 0)
+            return synonyms[i].ours;
+    }
+    return NULL;
+}
+
+static void report_unknown(const struct reader *r, const struct yaml_node *key, enum level level)
+{
+    const char *names[MAX_KEYS_OF_LEVEL], *nearest;
+    const struct key *elsewhere = find_key(key->text, ~0U);
+    char value[SHOWN_SIZE];
+    struct buf where = BUF_INIT(256);
+    size_t n = 0;
+
+    shown(value, key->text);
+    for (size_t i = 0; i < n_config_keys && n < MAX_KEYS_OF_LEVEL; i++) {
+        if (config_keys[i].levels & LEVEL_BIT(level))
+            names[n++] = config_keys[i].name;
+    }
+    nearest = find_synonym(key->text);
+    if (!nearest || !find_key(nearest, LEVEL_BIT(level)))
+        nearest = str_nearest(key->text, names, n);
+    if (strcmp(key->text, "<<") == 0) {
+        report_error(r->report, key->at,
+                     "merge keys (\"<<\") are not read; what several share belongs under "
+                     "\"defaults\" or into their cluster");
+    } else if (elsewhere) {
+        add_levels(&where, elsewhere->levels);
+        report_error(r->report, key->at, "\"%s\" does not belong into %s; it belongs into %s",
+                     value, level_names[level], buf_text(&where));
+    } else if (nearest) {
+        report_error(r->report, key->at, "unknown key \"%s\"; did you mean \"%s\"?", value,
+                     nearest);
+    } else {
+        report_error(r->report, key->at, "unknown key \"%s\" in %s", value, level_names[level]);
+    }
+    buf_deinit(&where);
+}
+
+/* The slot of a value, or NULL with an error when it is taken at this level. */
+static struct setting *claim(const struct input *in)
+{
+    struct setting *to = &in->layer->slots[in->key->slot];
+
+    if (!to->key) {
+        *to = (struct setting){.key = in->key, .at = in->at, .from_dsn = in->from_dsn};
+        return to;
+    }
+    if (to->key == in->key && !to->from_dsn)
+        return NULL; /* a duplicate key, reported as such */
+    if (to->from_dsn)
+        refuse(in, "the connection string on line %u says it, too; give it in one place",
+               to->at.line);
+    else
+        refuse(in, "\"%s\" on line %u says it, too; give one of them", to->key->name, to->at.line);
+    return NULL;
+}
+
+static void read_entry(const struct reader *r, const struct yaml_entry *e, const struct key *key,
+                       struct layer *layer)
+{
+    struct input in = {
+        .reader = r,
+        .layer = layer,
+        .key = key,
+        .what = key->name,
+        .at = e->value->kind == YAML_NULL ? e->key->at : e->value->at,
+        .node = e->value,
+        .text = e->value->text,
+        .len = e->value->len,
+        .quoted = e->value->quoted,
+    };
+    struct setting *to = claim(&in);
+
+    if (to)
+        read_value(&in, to);
+}
+
+void read_layer(const struct reader *r, const struct yaml_node *map, enum level level,
+                struct layer *layer)
+{
+    /* The connection string first: what stands beside it is then what is reported. */
+    for (const struct yaml_entry *e = map->first; e; e = e->next) {
+        const struct key *key = find_key(e->key->text, LEVEL_BIT(level));
+
+        if (key && key->type == KEY_DSN)
+            read_entry(r, e, key, layer);
+    }
+    for (const struct yaml_entry *e = map->first; e; e = e->next) {
+        const struct key *key = find_key(e->key->text, LEVEL_BIT(level));
+
+        if (!key)
+            report_unknown(r, e->key, level);
+        else if (key->type != KEY_DSN)
+            read_entry(r, e, key, layer);
+    }
+}
+
+static void read_dsn_param(struct input *in, const struct dsn_param *param)
+{
+    const struct dsn_keyword *keyword = dsn_keyword(param->key);
+    char what[64];
+    struct setting *to;
+
+    if (param->value[0] == '\0')
+        return; /* libpq takes its default */
+    snprintf(what, sizeof what, "dsn: %s", param->key);
+    in->what = what;
+    in->key = find_dsn_key(param->key);
+    in->text = param->value;
+    in->len = strlen(param->value);
+    if (keyword->fate == DSN_REFUSED) {
+        refuse(in, "%s", keyword->note);
+    } else if (keyword->fate == DSN_IGNORED) {
+        if (!keyword->harmless || strcmp(keyword->harmless, param->value) != 0)
+            report_warning(in->reader->report, in->at, "%s: ignored; %s", what, keyword->note);
+    } else {
+        to = claim(in);
+        if (to)
+            read_value(in, to);
+    }
+}
+
+void read_dsn(const struct reader *r, const struct key *key, struct place at, const char *text,
+              struct layer *layer)
+{
+    struct arena *scratch = arena_new();
+    struct dsn dsn;
+    char error[256];
+    struct input in = {
+        .reader = r, .layer = layer, .key = key, .what = "dsn", .at = at, .from_dsn = true};
+
+    if (!scratch) {
+        report_no_memory(r->report);
+        layer->bad = true;
+    } else if (!dsn_parse(text, scratch, &dsn, error, sizeof error)) {
+        refuse(&in, "%s", error);
+    } else {
+        const char *password = dsn_get(&dsn, "password");
+        bool has_password = password && password[0] != '\0';
+
+        for (size_t i = 0; i < dsn.n; i++) {
+            /* A password in the string makes libpq leave the passfile alone. */
+            if (!has_password || strcmp(dsn.params[i].key, "passfile") != 0)
+                read_dsn_param(&in, &dsn.params[i]);
+        }
+    }
+    arena_free(scratch);
+}

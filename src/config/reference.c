@@ -1,0 +1,182 @@
+/* docs/configuration.md, printed from the tables: what is not in a table cannot be documented, and
+ * what is cannot be left out. */
+#include "pgtls/config/config.h"
+
+#include "keys.h"
+#include "pgtls/base/buf.h"
+#include "pgtls/base/str.h"
+#include "pgtls/config/dsn.h"
+
+static const char intro[] =
+    "# Configuration\n"
+    "\n"
+    "One YAML file, or nothing but a connection string in `DATABASE_URL`.\n"
+    "[examples/pgtls.yml](examples/pgtls.yml) is a complete file to start from.\n"
+    "\n"
+    "```yaml\n"
+    "defaults:\n"
+    "  sslmode: verify-full\n"
+    "clusters:\n"
+    "  - name: orders\n"
+    "    user: monitor\n"
+    "    password_file: /run/secrets/orders-password\n"
+    "    endpoints:\n"
+    "      write: {host: orders-write.example.com}\n"
+    "      read: {host: orders-read.example.com, port: 5433}\n"
+    "```\n"
+    "\n"
+    "- A *cluster* is a named group of *endpoints*; an endpoint is one way in that applications\n"
+    "  use; each host of an endpoint is a *server*, and every server is probed.\n"
+    "- What is set at an endpoint wins over its cluster, which wins over `defaults`. A connection\n"
+    "  string counts at the level where it stands; the same key in it and beside it is an error.\n"
+    "- Every error of a file is reported at once, as `file:line:column: what is wrong; what to\n"
+    "  do`. A file with an error is not used at all. `--config.check` only checks.\n"
+    "- Durations are a number and a unit (`500ms`, `30s`, `1m30s`, `1h`, `1d`). Relative paths\n"
+    "  start at the directory of the file; `~` and `${…}` are not expanded.\n"
+    "- Neither a secret nor a file of certificates needs to exist when the configuration is read:\n"
+    "  they are read when they are needed, and again when they change.\n"
+    "- No `PG*` variable of the environment, no home directory and no service file has any say.\n"
+    "- Anchors and aliases work (`&name`, `*name`); merge keys (`<<`) and tags do not.\n"
+    "- A file holds at most 16 MiB and 100000 servers.\n";
+
+static const char dsn_intro[] =
+    "\n"
+    "## Connection strings\n"
+    "\n"
+    "`dsn`, and `DATABASE_URL`, take both of libpq's forms:\n"
+    "`postgresql://user:password@host:port,host2:port2/dbname?sslmode=require` (also\n"
+    "`postgres://`), and `host=… port=… user=…`. `ssl=true` in a URI means `sslmode=require`. A\n"
+    "string without `sslmode` means what it means to the application that uses it: `prefer`, or\n"
+    "`verify-full` with `sslrootcert=system`; a level that sets `sslmode` says otherwise. No\n"
+    "message ever quotes a connection string.\n"
+    "\n"
+    "A string must name its hosts and, for a login, its user: libpq's own defaults (a Unix "
+    "socket,\n"
+    "the operating system's user, files under `~`) are the machine's, not the application's.\n"
+    "\n"
+    "| Parameter | Here |\n"
+    "| --- | --- |\n";
+
+/* A cell of a table: nothing in it may end the cell. */
+static void add_cell(struct buf *to, const char *text)
+{
+    buf_add_char(to, ' ');
+    for (; *text; text++) {
+        if (*text == '|')
+            buf_add_char(to, '\\');
+        buf_add_char(to, *text);
+    }
+    buf_add_str(to, " |");
+}
+
+static void add_bounds(struct buf *to, const struct key *key)
+{
+    struct buf b = BUF_INIT(256);
+
+    switch (key->type) {
+    case KEY_DURATION:
+        buf_add_str(&b, "duration, ");
+        str_add_duration(&b, key->low);
+        buf_add_str(&b, " to ");
+        str_add_duration(&b, key->high);
+        break;
+    case KEY_INTEGER:
+        buf_addf(&b, "%lld to %lld", (long long)key->low, (long long)key->high);
+        break;
+    case KEY_PORTS:
+        buf_addf(&b, "%lld to %lld, comma list", (long long)key->low, (long long)key->high);
+        break;
+    case KEY_HOSTS:
+        buf_add_str(&b, "comma list");
+        break;
+    case KEY_ENUM:
+    case KEY_FLAGS:
+        for (size_t i = 0; key->names[i]; i++)
+            buf_addf(&b, "%s`%s`",
+                     i                        ? ", "
+                     : key->type == KEY_FLAGS ? "list of "
+                                              : "",
+                     key->names[i]);
+        break;
+    case KEY_BOOL:
+        buf_add_str(&b, "`true`, `false`");
+        break;
+    case KEY_LABELS:
+        buf_add_str(&b, "mapping");
+        break;
+    case KEY_LOGIN:
+        buf_add_str(&b, "`true`, `false`, mapping");
+        break;
+    case KEY_NODE:
+        buf_add_str(&b,
+                    key->slot == SLOT_CLUSTERS || key->slot == SLOT_BUCKETS ? "list" : "mapping");
+        break;
+    case KEY_PATH:
+        buf_add_str(&b, "path");
+        break;
+    case KEY_TEXT:
+    case KEY_SECRET:
+    case KEY_DSN:
+        buf_add_str(&b, "text");
+        break;
+    }
+    add_cell(to, buf_text(&b));
+    buf_deinit(&b);
+}
+
+static void add_table(struct buf *to, const char *title, unsigned levels)
+{
+    buf_addf(to, "\n## %s\n\n| Key | Value | Default | Meaning |\n| --- | --- | --- | --- |\n",
+             title);
+    for (size_t i = 0; i < n_config_keys; i++) {
+        const struct key *key = &config_keys[i];
+
+        if (key->levels != levels)
+            continue;
+        buf_addf(to, "| `%s` |", key->name);
+        add_bounds(to, key);
+        add_cell(to, key->fallback ? key->fallback : "");
+        add_cell(to, key->help);
+        buf_add_char(to, '\n');
+    }
+}
+
+static void add_dsn_table(struct buf *to)
+{
+    const struct dsn_keyword *all;
+    size_t n = dsn_keywords(&all);
+
+    buf_add_str(to, dsn_intro);
+    for (size_t i = 0; i < n; i++) {
+        buf_addf(to, "| `%s` |", all[i].name);
+        switch (all[i].fate) {
+        case DSN_USED:
+            add_cell(to, "used");
+            break;
+        case DSN_IGNORED:
+            buf_add_str(to, " ignored, with a warning");
+            if (all[i].harmless)
+                buf_addf(to, " unless it is `%s`", all[i].harmless);
+            buf_add_char(to, ':');
+            add_cell(to, all[i].note);
+            break;
+        case DSN_REFUSED:
+            buf_add_str(to, " refused:");
+            add_cell(to, all[i].note);
+            break;
+        }
+        buf_add_char(to, '\n');
+    }
+}
+
+void config_print_reference(struct buf *to)
+{
+    buf_add_str(to, "<!-- Printed by `pgtls_docs configuration`; do not edit. -->\n");
+    buf_add_str(to, intro);
+    add_table(to, "Top of the file", LEVEL_BIT(LEVEL_TOP));
+    add_table(to, "A cluster, besides the keys of every level", LEVEL_BIT(LEVEL_CLUSTER));
+    add_table(to, "In `defaults`, a cluster or an endpoint", ANY_SERVER_LEVEL);
+    add_table(to, "In `login`", LEVEL_BIT(LEVEL_LOGIN));
+    add_table(to, "In `limits`", LEVEL_BIT(LEVEL_LIMITS));
+    add_dsn_table(to);
+}

@@ -1,0 +1,470 @@
+/* One reader per type of value. */
+#include "values.h"
+
+#include "pgtls/base/arena.h"
+#include "pgtls/base/buf.h"
+#include "pgtls/base/str.h"
+#include "pgtls/config/dsn.h"
+#include "pgtls/model/server.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/un.h>
+
+#define MAX_HOST_BYTES 255
+#define MAX_LABELS     10
+
+bool refuse(const struct input *in, const char *format, ...)
+{
+    struct buf b = BUF_INIT(1024);
+    va_list args;
+
+    va_start(args, format);
+    buf_addv(&b, format, args);
+    va_end(args);
+    report_error(in->reader->report, in->at, "%s: %s", in->what, buf_text(&b));
+    buf_deinit(&b);
+    in->layer->bad = true;
+    return false;
+}
+
+const char *shown(char to[SHOWN_SIZE], const char *text)
+{
+    if (strstr(text, "://") || strstr(text, "password") || strchr(text, '@'))
+        return "…";
+    str_clean(to, SHOWN_SIZE, text, strlen(text));
+    return to;
+}
+
+bool check_text(const struct input *in, size_t max)
+{
+    const unsigned char *p = (const unsigned char *)in->text;
+    size_t step;
+
+    if (in->len == 0)
+        return refuse(in, "empty; leave it out or give a value");
+    if (in->len > max)
+        return refuse(in, "%zu bytes long; at most %zu are allowed", in->len, max);
+    for (size_t i = 0; i < in->len; i += step) {
+        step = str_utf8_sequence(p + i, in->len - i);
+        if (step == 0)
+            return refuse(in, "not UTF-8 at byte %zu", i + 1);
+        if (p[i] < ' ' || p[i] == 0x7F || (p[i] == 0xC2 && p[i + 1] < 0xA0))
+            return refuse(in, "a control character at byte %zu", i + 1);
+    }
+    return true;
+}
+
+static bool keep_text(const struct input *in, struct setting *to, const char *text)
+{
+    to->text = text;
+    if (text)
+        return true;
+    report_no_memory(in->reader->report);
+    in->layer->bad = true;
+    return false;
+}
+
+static bool read_text(const struct input *in, struct setting *to)
+{
+    return check_text(in, (size_t)in->key->high) &&
+           keep_text(in, to, arena_strndup(in->reader->arena, in->text, in->len));
+}
+
+static bool read_path(const struct input *in, struct setting *to)
+{
+    bool system = to->key->slot == SLOT_SSLROOTCERT && strcmp(in->text, "system") == 0;
+    bool relative = in->text[0] != '/' && !system;
+
+    if (!check_text(in, (size_t)in->key->high))
+        return false;
+    if (in->text[0] == '~' && (in->text[1] == '/' || in->text[1] == '\0'))
+        return refuse(in, "\"~\" is not expanded; write the path out");
+    return keep_text(
+        in, to,
+        arena_printf(in->reader->arena, "%s%s", relative ? in->reader->directory : "", in->text));
+}
+
+/* Numbers. */
+
+static bool read_duration(const struct input *in, struct setting *to)
+{
+    char value[SHOWN_SIZE];
+    struct buf b = BUF_INIT(128);
+    int64_t ns;
+
+    shown(value, in->text);
+    if (in->len > 0 && strspn(in->text, "0123456789") == in->len && strcmp(in->text, "0") != 0)
+        return refuse(in, "%s has no unit; write %ss for seconds, %sms for milliseconds", value,
+                      value, value);
+    if (!str_to_duration_ns(in->text, &ns))
+        return refuse(in, "\"%s\" is not a duration; write for example 500ms, 30s or 1m30s",
+                      shown(value, in->text));
+    if (ns < in->key->low || ns > in->key->high) {
+        str_add_duration(&b, in->key->low);
+        buf_add_str(&b, " and ");
+        str_add_duration(&b, in->key->high);
+        refuse(in, "%s is out of bounds; it must be between %s", value, buf_text(&b));
+        buf_deinit(&b);
+        return false;
+    }
+    to->number = ns;
+    return true;
+}
+
+static bool read_integer(const struct input *in, struct setting *to)
+{
+    char value[SHOWN_SIZE];
+
+    if (str_to_i64(in->text, in->key->low, in->key->high, &to->number))
+        return true;
+    return refuse(in, "\"%s\" is not a whole number between %lld and %lld", shown(value, in->text),
+                  (long long)in->key->low, (long long)in->key->high);
+}
+
+static bool read_bool(const struct input *in, struct setting *to)
+{
+    static const struct {
+        const char *word;
+        int value;
+    } words[] = {{"true", 1}, {"false", 0}, {"True", 1}, {"False", 0}, {"TRUE", 1}, {"FALSE", 0}};
+    char value[SHOWN_SIZE];
+
+    if (in->from_dsn && (strcmp(in->text, "1") == 0 || strcmp(in->text, "0") == 0)) {
+        to->number = in->text[0] == '1';
+        return true;
+    }
+    if (in->from_dsn)
+        return refuse(in, "neither 0 nor 1");
+    for (size_t i = 0; i < sizeof words / sizeof *words && !in->quoted; i++) {
+        if (strcmp(in->text, words[i].word) == 0) {
+            to->number = words[i].value;
+            return true;
+        }
+    }
+    return refuse(in, "\"%s\" is neither true nor false", shown(value, in->text));
+}
+
+/* Words of a closed list. */
+
+static void add_names(struct buf *to, const char *const *names)
+{
+    for (size_t i = 0; names[i]; i++) {
+        buf_add_str(to, i == 0 ? "" : names[i + 1] ? ", " : " or ");
+        buf_add_str(to, names[i]);
+    }
+}
+
+/* The index of a word among the key's names, or -1 with an error. */
+static int find_name(const struct input *in, const char *word)
+{
+    const char *const *names = in->key->names, *nearest;
+    bool fold = in->key->slot == SLOT_SSL_MIN || in->key->slot == SLOT_SSL_MAX; /* as libpq */
+    struct buf list = BUF_INIT(256);
+    char value[SHOWN_SIZE];
+    size_t n = 0;
+
+    for (; names[n]; n++) {
+        if (strcmp(names[n], word) == 0 || (fold && strcasecmp(names[n], word) == 0))
+            return (int)n;
+    }
+    add_names(&list, names);
+    nearest = str_nearest(word, names, n);
+    /* In a connection string it may be the rest of a password. */
+    refuse(in, "\"%s\" is not %s%s%s%s%s", in->from_dsn ? "…" : shown(value, word),
+           n > 2 ? "one of " : "", buf_text(&list), nearest ? "; did you mean \"" : "",
+           nearest ? nearest : "", nearest ? "\"?" : "");
+    buf_deinit(&list);
+    return -1;
+}
+
+static bool read_enum(const struct input *in, struct setting *to)
+{
+    int i = find_name(in, in->text);
+
+    if (i < 0)
+        return false;
+    to->number = i;
+    to->text = in->key->names[i];
+    return true;
+}
+
+static bool read_flags(const struct input *in, struct setting *to)
+{
+    struct input item = *in;
+
+    if (!in->node || in->node->kind != YAML_LIST)
+        return refuse(in, "a list is needed; write it in brackets: [%s]", in->key->names[0]);
+    for (const struct yaml_entry *e = in->node->first; e; e = e->next) {
+        int i;
+
+        item.at = e->value->at;
+        if (e->value->kind != YAML_TEXT)
+            return refuse(&item, "%s where a word is needed", yaml_kind_name(e->value->kind));
+        i = find_name(&item, e->value->text);
+        if (i < 0)
+            return false;
+        to->number |= (int64_t)1 << i;
+    }
+    return true;
+}
+
+/* Hosts and ports. */
+
+static bool is_address(const char *text)
+{
+    unsigned char binary[sizeof(struct in6_addr)];
+    char without_zone[INET6_ADDRSTRLEN + 1];
+    const char *zone = strchr(text, '%');
+    size_t len = zone ? (size_t)(zone - text) : strlen(text);
+
+    if (inet_pton(AF_INET, text, binary) == 1)
+        return true;
+    if (len >= sizeof without_zone || (zone && zone[1] == '\0'))
+        return false;
+    memcpy(without_zone, text, len);
+    without_zone[len] = '\0';
+    return inet_pton(AF_INET6, without_zone, binary) == 1;
+}
+
+static bool check_socket_directory(const struct input *in, const char *host)
+{
+    const size_t longest = sizeof((struct sockaddr_un *)NULL)->sun_path - sizeof "/.s.PGSQL.65535";
+
+    if (host[0] == '@')
+        return refuse(in, "abstract Unix sockets are not supported; give a directory");
+    if (strlen(host) > longest)
+        return refuse(in, "this directory is too long for a Unix socket: %zu bytes, at most %zu",
+                      strlen(host), longest);
+    return true;
+}
+
+static bool check_host(const struct input *in, const char *host)
+{
+    const char *odd;
+
+    if (host[0] == '\0')
+        return refuse(in, "a host is empty; libpq would take its default Unix socket there, "
+                          "here the socket's directory must be named");
+    if (host[0] == '/' || host[0] == '@')
+        return check_socket_directory(in, host);
+    if (is_address(host))
+        return true;
+    if (in->key->slot == SLOT_HOSTADDR)
+        return refuse(in, "not a numeric address; names belong under \"host\"");
+    if (strstr(host, "://"))
+        return refuse(in, "this looks like a connection string; give it as \"dsn\"");
+    if (strlen(host) > MAX_HOST_BYTES)
+        return refuse(in, "a name of %zu bytes; at most %d are allowed", strlen(host),
+                      MAX_HOST_BYTES);
+    odd = host + strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
+    if (*odd == '[' || *odd == ']')
+        return refuse(in, "an IPv6 address is written without brackets here");
+    if (*odd == ':')
+        return refuse(in, "\":\" does not belong into a name; the port is given as \"port\"");
+    if (*odd == ' ')
+        return refuse(in, "a space does not belong into a name; several hosts are separated by "
+                          "\",\" alone");
+    if ((unsigned char)*odd >= 0x80)
+        return refuse(in, "not an ASCII name; write its xn-- form");
+    if (*odd)
+        return refuse(in, "\"%c\" does not belong into a name", *odd);
+    return true;
+}
+
+static bool check_port(const struct input *in, const char *port)
+{
+    char value[SHOWN_SIZE];
+    int64_t number;
+
+    if (port[0] == '\0' || str_to_i64(port, in->key->low, in->key->high, &number))
+        return true;
+    /* In a URI this may be the rest of a password. */
+    if (in->from_dsn)
+        return refuse(in, "not a number between 1 and 65535; in a password \"/\", \":\", \"@\" and "
+                          "\"?\" are written %%2F, %%3A, %%40 and %%3F");
+    return refuse(in, "\"%s\" is not a number between 1 and 65535", shown(value, port));
+}
+
+/* Each element of a comma list by the key's own check; the list is kept as it is. */
+static bool read_list(const struct input *in, struct setting *to)
+{
+    const char *at = in->text;
+    char *copy;
+
+    if (!check_text(in, in->key->type == KEY_HOSTS ? (size_t)in->key->high : 4096))
+        return false;
+    copy = arena_strndup(in->reader->arena, in->text, in->len);
+    if (!keep_text(in, to, copy))
+        return false;
+    for (;;) {
+        size_t len = strcspn(at, ",");
+        char *element = arena_strndup(in->reader->arena, at, len);
+
+        if (!keep_text(in, to, element))
+            return false;
+        if (!(in->key->type == KEY_HOSTS ? check_host(in, element) : check_port(in, element)))
+            return false;
+        if (at[len] == '\0')
+            break;
+        at += len + 1;
+    }
+    to->text = copy;
+    return true;
+}
+
+/* Secrets. */
+
+static bool check_variable(const struct input *in)
+{
+    const char *name = in->text;
+
+    if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") !=
+            in->len ||
+        in->len == 0 || (name[0] >= '0' && name[0] <= '9'))
+        return refuse(in, "not the name of an environment variable; write it without \"$\"");
+    /* login_setup() takes them out, so that libpq follows the configuration alone. */
+    if (strncmp(name, "PG", 2) == 0 && strncmp(name, "PGTLS_", 6) != 0)
+        return refuse(in, "libpq's own variables (PG…) are taken out of the environment at start; "
+                          "use another name");
+    return true;
+}
+
+static bool read_secret(const struct input *in, struct setting *to)
+{
+    enum secret_source source = (enum secret_source)in->key->source;
+
+    if (source == SECRET_FILE || source == SECRET_PASSFILE)
+        return read_path(in, to);
+    if (source == SECRET_ENVIRONMENT)
+        return check_variable(in) && read_text(in, to);
+    if (in->len == 0 || in->len > (size_t)in->key->high || memchr(in->text, '\0', in->len))
+        return refuse(in, "a secret is 1 to %lld bytes long and holds no NUL",
+                      (long long)in->key->high);
+    if (!in->reader->secrets_are_private)
+        report_warning(in->reader->report, in->at,
+                       "%s: a secret stands in the file itself; keep it in a file or the "
+                       "environment: %s_file, %s_env",
+                       in->what, in->key->name, in->key->name);
+    return keep_text(in, to, arena_strndup(in->reader->arena, in->text, in->len));
+}
+
+/* Labels. */
+
+static bool check_label_name(const struct input *in)
+{
+    static const char *const ours[] = {
+        "pg_cluster", "pg_endpoint",     "server",  "sslmode", "negotiation", "probe",
+        "phase",      "class",           "fault",   "state",   "how",         "kind",
+        "position",   "promise",         "session", "reason",  "le",          "quantile",
+        "address",    "channel_binding", "pooler",  "version", "cipher",      "group",
+        "alpn",       "subject",         "issuer",  "serial",  "key",         "signature",
+    };
+    char value[SHOWN_SIZE];
+
+    if (!check_text(in, 63))
+        return false;
+    if (strspn(in->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") !=
+            in->len ||
+        (in->text[0] >= '0' && in->text[0] <= '9'))
+        return refuse(in,
+                      "\"%s\" is not a label name; letters, digits and \"_\" make one, and no "
+                      "digit begins it",
+                      shown(value, in->text));
+    if (strncmp(in->text, "__", 2) == 0)
+        return refuse(in, "\"%s\": names that begin with \"__\" are Prometheus's own",
+                      shown(value, in->text));
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (strcmp(in->text, ours[i]) == 0)
+            return refuse(in, "\"%s\" is a label of the exporter's own; choose another name",
+                          in->text);
+    }
+    return true;
+}
+
+static bool read_labels(const struct input *in, struct setting *to)
+{
+    struct input part = *in;
+    struct label *labels;
+    size_t n = 0;
+
+    if (!in->node || in->node->kind != YAML_MAP)
+        return refuse(in, "a mapping is needed; write for example {team: platform}");
+    if (in->node->n > MAX_LABELS)
+        return refuse(in, "%zu labels; at most %d are allowed", in->node->n, MAX_LABELS);
+    labels = arena_alloc(in->reader->arena, in->node->n * sizeof *labels);
+    if (!keep_text(in, to, labels ? "" : NULL))
+        return false;
+    for (const struct yaml_entry *e = in->node->first; e; e = e->next) {
+        struct setting value = {0};
+
+        part.at = e->key->at;
+        part.text = e->key->text;
+        part.len = e->key->len;
+        if (!check_label_name(&part))
+            continue;
+        labels[n].name = arena_strdup(in->reader->arena, e->key->text);
+        part.at = e->value->at;
+        part.text = e->value->text;
+        part.len = e->value->len;
+        if (e->value->kind != YAML_TEXT) {
+            refuse(&part, "%s where a text is needed", yaml_kind_name(e->value->kind));
+        } else if (keep_text(in, to, labels[n].name) && read_text(&part, &value)) {
+            labels[n++].value = value.text;
+        }
+    }
+    to->labels = labels;
+    to->n_labels = n;
+    return true;
+}
+
+static bool read_login(const struct input *in, struct setting *to)
+{
+    to->number = 1;
+    if (!in->node || in->node->kind == YAML_TEXT)
+        return read_bool(in, to);
+    if (in->node->kind != YAML_MAP)
+        return refuse(in, "%s where true, false or a mapping is needed",
+                      yaml_kind_name(in->node->kind));
+    /* The keys inside claim the same slots. */
+    to->key = NULL;
+    read_layer(in->reader, in->node, LEVEL_LOGIN, in->layer);
+    return true;
+}
+
+static bool read_dsn_value(const struct input *in, struct setting *to)
+{
+    (void)to;
+    if (memchr(in->text, '\0', in->len))
+        return refuse(in, "holds a NUL");
+    read_dsn(in->reader, in->key, in->at, in->text, in->layer);
+    return true;
+}
+
+static bool read_node(const struct input *in, struct setting *to)
+{
+    to->node = in->node;
+    return true;
+}
+
+void read_value(const struct input *in, struct setting *to)
+{
+    static bool (*const readers[])(const struct input *, struct setting *) = {
+        [KEY_TEXT] = read_text,     [KEY_PATH] = read_path,         [KEY_HOSTS] = read_list,
+        [KEY_PORTS] = read_list,    [KEY_DURATION] = read_duration, [KEY_INTEGER] = read_integer,
+        [KEY_BOOL] = read_bool,     [KEY_ENUM] = read_enum,         [KEY_FLAGS] = read_flags,
+        [KEY_SECRET] = read_secret, [KEY_LABELS] = read_labels,     [KEY_DSN] = read_dsn_value,
+        [KEY_LOGIN] = read_login,   [KEY_NODE] = read_node,
+    };
+    bool structured = in->key->type == KEY_FLAGS || in->key->type == KEY_LABELS ||
+                      in->key->type == KEY_LOGIN || in->key->type == KEY_NODE;
+
+    if (in->node && in->node->kind == YAML_NULL)
+        refuse(in, "no value; leave the key out or give one");
+    else if (in->node && in->node->kind != YAML_TEXT && !structured)
+        refuse(in, "%s where a single value is needed", yaml_kind_name(in->node->kind));
+    else
+        readers[in->key->type](in, to);
+}

@@ -1,0 +1,30 @@
+#pragma once
+/* One reader per type of value: text to a setting, or an error that says what to write instead. */
+#include "keys.h"
+
+/* A value that was found: where, of which key, in YAML or in a connection string. */
+struct input {
+    const struct reader *reader;
+    struct layer *layer;
+    const struct key *key;
+    const char *what; /* what messages call it */
+    struct place at;
+    bool from_dsn;
+    const struct yaml_node *node; /* NULL: from a connection string */
+    const char *text;             /* of a single value, NUL-terminated */
+    size_t len;
+    bool quoted;
+};
+
+/* Reads the value of any type but structure into its slot, which is claimed already. */
+void read_value(const struct input *in, struct setting *to);
+
+/* Refuses a value: an error at its place, beginning with what it is called. Returns false. */
+bool refuse(const struct input *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A value fit for a message: short, clean, and nothing that might hold a password. */
+#define SHOWN_SIZE 80
+const char *shown(char to[SHOWN_SIZE], const char *text);
+
+/* Not empty, at most `max` bytes, printable UTF-8. */
+bool check_text(const struct input *in, size_t max);

@@ -1,0 +1,102 @@
+/* Endpoint sets and what a server's settings mean. */
+#include "pgtls/model/server.h"
+
+#include "pgtls/base/arena.h"
+#include "pgtls/base/str.h"
+
+#include <string.h>
+
+static const char *const sslmode_names[SSLMODE_COUNT] = {
+    [SSLMODE_DISABLE] = "disable",     [SSLMODE_ALLOW] = "allow",
+    [SSLMODE_PREFER] = "prefer",       [SSLMODE_REQUIRE] = "require",
+    [SSLMODE_VERIFY_CA] = "verify-ca", [SSLMODE_VERIFY_FULL] = "verify-full",
+};
+
+static const char *const negotiation_names[NEGOTIATION_COUNT] = {
+    [NEGOTIATION_POSTGRES] = "postgres",
+    [NEGOTIATION_DIRECT] = "direct",
+};
+
+struct endpoint_set *endpoint_set_new(struct arena *arena)
+{
+    struct endpoint_set *set = arena_alloc(arena, sizeof *set);
+
+    if (!set)
+        return NULL;
+    set->arena = arena;
+    set->references = 1;
+    return set;
+}
+
+struct endpoint_set *endpoint_set_ref(struct endpoint_set *set)
+{
+    __atomic_fetch_add(&set->references, 1, __ATOMIC_RELAXED);
+    return set;
+}
+
+void endpoint_set_unref(struct endpoint_set *set)
+{
+    /* The last one must see what every other holder did with the set. */
+    if (set && __atomic_fetch_sub(&set->references, 1, __ATOMIC_ACQ_REL) == 1)
+        arena_free(set->arena); /* which holds the set itself, too */
+}
+
+const char *sslmode_name(enum sslmode mode)
+{
+    return sslmode_names[mode];
+}
+
+bool sslmode_from_name(const char *name, enum sslmode *mode)
+{
+    for (size_t i = 0; i < SSLMODE_COUNT; i++) {
+        if (strcmp(name, sslmode_names[i]) == 0) {
+            *mode = (enum sslmode)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *negotiation_name(enum negotiation n)
+{
+    return negotiation_names[n];
+}
+
+bool server_same(const struct server *a, const struct server *b)
+{
+    return a->key_hash == b->key_hash && strcmp(a->name, b->name) == 0 &&
+           strcmp(a->endpoint, b->endpoint) == 0 && strcmp(a->cluster, b->cluster) == 0;
+}
+
+/* Names hold no control characters, so that one between them keeps ("ab", "c") and ("a", "bc")
+ * apart. */
+uint64_t server_key_hash(const char *cluster, const char *endpoint, const char *name)
+{
+    uint64_t hash = str_hash(STR_HASH_START, cluster);
+
+    hash = str_hash(str_hash(hash, "\x1f"), endpoint);
+    return str_hash(str_hash(hash, "\x1f"), name);
+}
+
+bool server_uses_tls(const struct server *s)
+{
+    return !s->unix_socket && s->sslmode != SSLMODE_DISABLE;
+}
+
+/* libpq verifies under sslmode=require only if the sslrootcert file is really there when it
+ * connects, and silently does not otherwise. Here naming the file is demand enough: a file that is
+ * missing is a broken setup, which is reported, not a weaker one, which is not. "system" never
+ * strengthens require: libpq refuses that pair. */
+bool server_demands_chain(const struct server *s)
+{
+    if (!server_uses_tls(s))
+        return false;
+    if (s->sslmode == SSLMODE_REQUIRE)
+        return s->sslrootcert && strcmp(s->sslrootcert, "system") != 0;
+    return s->sslmode >= SSLMODE_VERIFY_CA;
+}
+
+bool server_demands_hostname(const struct server *s)
+{
+    return server_uses_tls(s) && s->sslmode == SSLMODE_VERIFY_FULL;
+}
