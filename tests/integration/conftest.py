@@ -151,15 +151,13 @@ class Laboratory:
             server.close()
 
 
-@pytest.fixture
-def exporter(scratch, request):
+def _exporters(scratch, name):
     """Starts exporters; every one of them must end with status 0 and without a sanitizer's report,
-    unless it was stopped by the test itself."""
+    unless the test itself has stopped it."""
     started = []
     numbers = itertools.count(1)
 
     def start(configuration=None, **more):
-        name = re.sub(r"\W+", "-", request.node.name)[:60]
         one = lab_exporter.Exporter(scratch / f"{name}-{next(numbers)}", configuration, **more)
         started.append(one)
         return one
@@ -175,6 +173,18 @@ def exporter(scratch, request):
 
 
 @pytest.fixture
+def exporter(scratch, request):
+    """A function that starts an exporter for this test."""
+    yield from _exporters(scratch, re.sub(r"\W+", "-", request.node.name)[:60] + f"-{id(request)}")
+
+
+@pytest.fixture(scope="module")
+def shared_exporter(scratch):
+    """A function that starts an exporter for all tests of this file."""
+    yield from _exporters(scratch, "shared")
+
+
+@pytest.fixture(scope="session")
 def password_file(scratch):
     path = scratch / "password"
     path.write_text(PASSWORD + "\n")

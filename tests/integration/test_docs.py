@@ -1,0 +1,30 @@
+"""The references are printed from the tables in the code, and are what is in docs/."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.exporter import BINARY
+from lab.servers import ROOT
+
+DOCS = Path(os.environ.get("PGTLS_DOCS", BINARY.parent / "pgtls_docs"))
+
+
+@pytest.mark.parametrize("name", ["configuration", "metrics", "faults"])
+def test_the_reference_is_what_the_code_says(name):
+    printed = subprocess.run([DOCS, name], capture_output=True, text=True, check=True).stdout
+    path = ROOT / "docs" / f"{name}.md"
+    assert path.read_text() == printed, f"print it again: {DOCS.name} {name} > docs/{name}.md"
+
+
+def test_every_metric_that_is_exposed_is_documented(lab, trust, exporter):
+    from lab.exporter import endpoint_of, one_cluster
+    daemon = exporter(one_cluster({"write": endpoint_of(
+        lab.postgres(), user="u_trust", dbname="app", sslrootcert=str(trust.root_file))}))
+    daemon.settled()
+    reference = (ROOT / "docs" / "metrics.md").read_text()
+    families = {line.split()[2] for line in daemon.get("/metrics").text.splitlines()
+                if line.startswith("# TYPE ")}
+    assert [name for name in families if f"`{name}`" not in reference] == []
