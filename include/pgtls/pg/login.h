@@ -42,8 +42,9 @@ struct login_features {
     int version;             /* PQlibVersion() */
 };
 
-/* Clears every PG* and KRB5 variable from the environment and looks at libpq. Call once, before the
- * first thread. */
+/* Clears every variable that libpq and Kerberos read from the environment (PGPASSWORD stays, for
+ * configurations that name it: libpq never gets to look), points HOME nowhere, and looks at libpq.
+ * Call once, before the first thread. */
 void login_setup(void);
 const struct login_features *login_features(void);
 
@@ -56,7 +57,7 @@ struct login *login_new(const struct login_params *params, int64_t now_ns);
 /* Drives the login as far as it goes. */
 enum login_want login_advance(struct login *login);
 
-/* The socket to watch, -1 before there is one; may change between calls. */
+/* The socket to watch, -1 before there is one; stop watching it before login_free. */
 int login_fd(const struct login *login);
 
 /* The deadline passed, or our own side failed (INTERNAL_NONE: the deadline). After it the login is

@@ -1,0 +1,522 @@
+/* The login probe: PQconnectPoll with the guard in front of it (login_look.h), and one query. The
+ * only file that knows libpq. */
+#include "pgtls/pg/login.h"
+
+#include "pgtls/base/clock.h"
+#include "pgtls/base/stopwatch.h"
+#include "pgtls/base/str.h"
+#include "pgtls/net/arrival.h"
+#include "pgtls/net/socket.h"
+
+#include "login_look.h"
+#include "login_params.h"
+#include "login_text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Works through PgBouncer in any pool mode, and for any role. */
+#define LOGIN_QUERY                                                                                \
+    "SELECT pg_backend_pid(), current_setting('server_version'), pg_is_in_recovery()"
+
+/* PgBouncer's own console calls itself "1.18.0/bouncer" and knows no SELECT. */
+#define CONSOLE_SUFFIX "/bouncer"
+#define CONSOLE_QUERY  "SHOW VERSION"
+
+/* Turns of one call of login_advance: an endless stream must not keep the loop. */
+#define MAX_TURNS 64
+
+struct login {
+    const struct server *server;
+    PGconn
+        *conn; /* libpq keeps copies of the secrets until PQfinish; nothing can be done about it */
+    int trust_fd; /* the anchors, until the handshake is over */
+    bool tls, anchors;
+    bool connected, querying, console, done;
+    bool rest; /* rest: libpq left some of the record we looked at */
+    enum login_want want;
+    struct evidence e;
+    struct login_look look;
+
+    struct stopwatch auth, query, *running;
+    bool auth_done, query_done;
+    int64_t cpu_mark_ns, idle_since_ns;
+    unsigned missing_timestamps;
+
+    char server_version[64];
+    enum verdict in_recovery, pooler;
+    char text[PG_MESSAGE_SIZE]; /* what libpq, or our own side, says about the failure */
+};
+
+/* --- this libpq ------------------------------------------------------------------------------- */
+
+static struct login_features features;
+
+/* Read by libpq beside those that PQconndefaults lists. */
+static const char *const more_variables[] = {
+    "PGSERVICE",     "PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR", "PGTZ",
+    "PGDATESTYLE",   "PGGEQO",        "PGREQUIRESSL", "PGREALM",     "PGCLIENTENCODING",
+    "KRB5CCNAME",    "KRB5_CONFIG",   "KRB5_TRACE",   "KRB5_KTNAME", "KRB5_CLIENT_KTNAME",
+    "KRB5RCACHEDIR", "GSS_USE_PROXY",
+};
+
+void login_setup(void)
+{
+    PQconninfoOption *options;
+
+    for (size_t i = 0; i < sizeof more_variables / sizeof *more_variables; i++)
+        unsetenv(more_variables[i]);
+    setenv("HOME", "/nonexistent", 1);
+    features = (struct login_features){.version = PQlibVersion()};
+    features.sslrootcert_system = features.version >= 160000;
+    options = PQconndefaults();
+    for (PQconninfoOption *o = options; o && o->keyword; o++) {
+        /* PGPASSWORD stays for configurations that name it: libpq is always given a password. */
+        if (o->envvar && strcmp(o->keyword, "password") != 0)
+            unsetenv(o->envvar);
+        if (strcmp(o->keyword, "require_auth") == 0)
+            features.require_auth = true;
+        if (strcmp(o->keyword, "sslnegotiation") == 0)
+            features.direct = true;
+    }
+    PQconninfoFree(options);
+}
+
+const struct login_features *login_features(void)
+{
+    return &features;
+}
+
+bool login_supported(const struct server *server, char *reason, size_t size)
+{
+    if (server->negotiation == NEGOTIATION_DIRECT && server_uses_tls(server) && !features.direct) {
+        snprintf(reason, size,
+                 "libpq %d has no direct TLS negotiation (17 has): this server is inspected only",
+                 features.version / 10000);
+        return false;
+    }
+    return true;
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+/* Ends our step: its CPU goes to the running phase, and from now on we wait. */
+static void lap(struct login *l)
+{
+    int64_t cpu_ns = clock_thread_cpu_ns(), now_ns = clock_monotonic_ns();
+
+    if (l->running)
+        stopwatch_worked(l->running, cpu_ns - l->cpu_mark_ns, now_ns);
+    l->cpu_mark_ns = cpu_ns;
+    l->idle_since_ns = now_ns;
+}
+
+static void run(struct login *l, struct stopwatch *watch, int64_t from_ns)
+{
+    stopwatch_start(watch, from_ns);
+    l->running = watch;
+}
+
+/* --- endings ---------------------------------------------------------------------------------- */
+
+static bool finish(struct login *l)
+{
+    l->done = true;
+    return false;
+}
+
+static bool fail_local(struct login *l, enum internal_reason reason, const char *text)
+{
+    l->e.end = END_LOCAL;
+    l->e.local = reason;
+    str_copy(l->text, sizeof l->text, text);
+    return finish(l);
+}
+
+static enum internal_reason reason_of_errno(int error)
+{
+    if (error == EMFILE || error == ENFILE)
+        return INTERNAL_DESCRIPTORS;
+    return error == ENOMEM || error == ENOBUFS ? INTERNAL_MEMORY : INTERNAL_OTHER;
+}
+
+/* libpq gave up on its own: its text is all that is left. */
+static bool fail_libpq(struct login *l)
+{
+    const char *text = PQerrorMessage(l->conn);
+
+    str_copy(l->text, sizeof l->text, text);
+    login_explain(text, &l->e);
+    if (l->e.end == END_CLOSED)
+        login_guard_closed(&l->look.guard,
+                           l->e.how != CLOSE_NONE ? l->e.how : login_look_how(&l->look));
+    return finish(l);
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+static void close_trust(struct login *l)
+{
+    if (l->trust_fd >= 0)
+        close(l->trust_fd);
+    l->trust_fd = -1;
+}
+
+/* Looks, and lets time run by what came. False: libpq is not to be asked now. */
+static bool look(struct login *l)
+{
+    struct login_look *look = &l->look;
+    bool first = !look->guard.first_seen;
+    enum look verdict = login_look(look, l->tls ? PQgetssl(l->conn) : NULL, l->idle_since_ns);
+
+    if (look->heard && l->running) {
+        stopwatch_arrived(l->running, look->arrival.at_ns);
+        if (!look->arrival.stamped && !l->server->unix_socket)
+            l->missing_timestamps++;
+    }
+    if (first && look->guard.first_seen)
+        run(l, &l->auth, look->arrival.at_ns);
+    if (verdict == LOOK_OVER)
+        finish(l);
+    return verdict == LOOK_GO;
+}
+
+static bool turn_tcp(struct login *l)
+{
+    struct pollfd ready = {.fd = l->look.sock, .events = POLLOUT};
+    int error;
+
+    if (poll(&ready, 1, 0) <= 0)
+        return false;
+    error = socket_connect_result(l->look.sock);
+    if (error != 0) {
+        login_look_errno(&l->look, error);
+        return finish(l);
+    }
+    l->connected = true;
+    if (!l->tls)
+        l->e.phase = PHASE_STARTUP;
+    else if (l->server->negotiation == NEGOTIATION_DIRECT)
+        l->e.phase = PHASE_TLS;
+    else
+        l->e.phase = PHASE_SSL_REQUEST;
+    return true;
+}
+
+static bool start_query(struct login *l)
+{
+    const char *version = PQparameterStatus(l->conn, "server_version");
+    const char *suffix = version ? strrchr(version, '/') : NULL;
+
+    lap(l);
+    l->auth_done = true;
+    l->console = suffix && strcmp(suffix, CONSOLE_SUFFIX) == 0;
+    if (version)
+        str_clean(l->server_version, sizeof l->server_version, version, strlen(version));
+    l->e.phase = PHASE_QUERY;
+    l->querying = l->look.guard.querying = true;
+    l->want = LOGIN_WANT_READ;
+    run(l, &l->query, l->idle_since_ns);
+    return PQsendQuery(l->conn, l->console ? CONSOLE_QUERY : LOGIN_QUERY) == 1 || fail_libpq(l);
+}
+
+static bool turn_connect(struct login *l)
+{
+    PostgresPollingStatusType status = PQconnectPoll(l->conn);
+
+    if (l->e.phase == PHASE_TLS && status != PGRES_POLLING_FAILED &&
+        PQstatus(l->conn) != CONNECTION_SSL_STARTUP) {
+        l->e.phase = PHASE_STARTUP;
+        l->e.tls_in_use = true;
+        close_trust(l);
+    }
+    switch (status) {
+    case PGRES_POLLING_READING:
+        l->want = LOGIN_WANT_READ;
+        return true;
+    case PGRES_POLLING_WRITING:
+        l->want = LOGIN_WANT_WRITE;
+        return true;
+    case PGRES_POLLING_OK:
+        return start_query(l);
+    default:
+        return fail_libpq(l);
+    }
+}
+
+static void take_row(struct login *l, const PGresult *row)
+{
+    const char *version;
+    int64_t pid;
+
+    if (PQresultStatus(row) != PGRES_TUPLES_OK || PQntuples(row) < 1)
+        return;
+    if (l->console) {
+        l->pooler = VERDICT_YES;
+        return;
+    }
+    if (PQnfields(row) != 3)
+        return;
+    version = PQgetvalue(row, 0, 1);
+    if (str_to_i64(PQgetvalue(row, 0, 0), 0, INT32_MAX, &pid))
+        l->pooler = pid == PQbackendPID(l->conn) ? VERDICT_NO : VERDICT_YES;
+    str_clean(l->server_version, sizeof l->server_version, version, strlen(version));
+    l->in_recovery = *PQgetvalue(row, 0, 2) == 't' ? VERDICT_YES : VERDICT_NO;
+}
+
+static bool query_over(struct login *l)
+{
+    lap(l);
+    if (l->e.error.present)
+        l->e.end = END_ERROR_RESPONSE;
+    else if (l->pooler == VERDICT_UNKNOWN)
+        l->e.end = END_BAD_BYTES; /* it answered something else */
+    else
+        l->query_done = true;
+    return finish(l);
+}
+
+static bool turn_query(struct login *l)
+{
+    if (!PQconsumeInput(l->conn))
+        return fail_libpq(l);
+    while (!PQisBusy(l->conn)) {
+        PGresult *result = PQgetResult(l->conn);
+
+        if (!result)
+            return query_over(l);
+        take_row(l, result);
+        PQclear(result);
+    }
+    return true;
+}
+
+/* In non-blocking mode what did not fit into the socket stays with libpq. */
+static bool flush(struct login *l)
+{
+    int left = l->querying ? PQflush(l->conn) : 0;
+
+    if (left < 0)
+        return fail_libpq(l);
+    if (l->querying)
+        l->want = left ? LOGIN_WANT_WRITE : LOGIN_WANT_READ;
+    return true;
+}
+
+static bool relay(struct login *l)
+{
+    return l->look.relay.peer < 0 || login_relay_send(&l->look.relay, l->look.sock);
+}
+
+/* One look and one step of libpq. False: nothing more to do now. */
+static bool turn(struct login *l)
+{
+    bool more;
+
+    if (!l->connected)
+        return turn_tcp(l);
+    if (!relay(l) || (l->want == LOGIN_WANT_READ && !look(l)))
+        return false;
+    login_look_before(&l->look);
+    if (!l->querying)
+        more = turn_connect(l);
+    else
+        more = l->want == LOGIN_WANT_WRITE || turn_query(l);
+    l->rest = login_look_rest(&l->look, l->tls ? PQgetssl(l->conn) : NULL);
+    return more && flush(l) && relay(l);
+}
+
+enum login_want login_advance(struct login *l)
+{
+    int turns = 0;
+
+    if (l->done)
+        return LOGIN_DONE;
+    l->cpu_mark_ns = clock_thread_cpu_ns();
+    while (turns < MAX_TURNS && turn(l))
+        turns++;
+    lap(l);
+    if (l->done)
+        return LOGIN_DONE;
+    /* Bytes that wait inside OpenSSL make no descriptor readable, but it is writable at once. */
+    if (!l->connected || l->rest || l->look.relay.blocked)
+        return LOGIN_WANT_WRITE;
+    return l->want;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+/* libpq prints notices to stderr otherwise. */
+static void drop_notice(void *unused, const char *message)
+{
+    (void)unused;
+    (void)message;
+}
+
+/* Our own descriptor on what libpq opened, and on plaintext connections our place in between. */
+static bool take_socket(struct login *l)
+{
+    int fd = PQsocket(l->conn);
+
+    l->look.sock = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (l->look.sock < 0 || (!l->tls && !login_relay_open(&l->look.relay, fd)))
+        return fail_local(l, reason_of_errno(errno), strerror(errno));
+    if (!l->server->unix_socket)
+        arrival_enable(l->look.sock);
+    return true;
+}
+
+static void start(struct login *l, const struct login_params *params)
+{
+    struct login_conninfo info;
+    bool built = login_conninfo_build(&info, params, &features);
+
+    l->trust_fd = info.trust_fd;
+    if (!built) {
+        fail_local(l, info.reason, info.error);
+        return;
+    }
+    l->conn = PQconnectStartParams(info.keywords, info.values, 0);
+    if (!l->conn) {
+        fail_local(l, INTERNAL_MEMORY, "out of memory");
+    } else if (PQstatus(l->conn) == CONNECTION_BAD) {
+        fail_libpq(l);
+    } else if (take_socket(l)) {
+        ConnStatusType status = PQstatus(l->conn);
+
+        PQsetNoticeProcessor(l->conn, drop_notice, NULL);
+        PQsetnonblocking(l->conn, 1);
+        /* A Unix socket connects at once, and libpq has gone on. */
+        l->want = status == CONNECTION_STARTED || status == CONNECTION_MADE ? LOGIN_WANT_WRITE
+                                                                            : LOGIN_WANT_READ;
+    }
+}
+
+struct login *login_new(const struct login_params *params, int64_t now_ns)
+{
+    const struct server *server = params->server;
+    struct login *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return NULL;
+    l->server = server;
+    l->tls = params->tls;
+    l->anchors = params->tls && params->anchors && server_demands_chain(server);
+    l->idle_since_ns = now_ns;
+    l->e = EVIDENCE_INIT;
+    l->e.probe = PROBE_LOGIN;
+    l->e.phase = PHASE_TCP;
+    l->e.client_certificate = params->tls && server->sslcert;
+    l->look.sock = l->look.relay.peer = -1;
+    l->look.tls = params->tls;
+    l->look.guard.e = &l->e;
+    l->look.guard.allow_auth = server->allow_auth;
+    l->look.guard.password =
+        params->password && params->password->present && *params->password->text;
+    start(l, params);
+    return l;
+}
+
+int login_fd(const struct login *l)
+{
+    return l->look.sock;
+}
+
+void login_abort(struct login *l, enum internal_reason reason)
+{
+    if (l->done)
+        return;
+    if (reason != INTERNAL_NONE) {
+        fail_local(l, reason, "");
+        return;
+    }
+    l->e.end = l->e.error.present ? END_ERROR_RESPONSE : END_TIMEOUT;
+    finish(l);
+}
+
+bool login_wants_full_bundle(const struct login *l)
+{
+    return l->anchors && l->e.end == END_CERTIFICATE && !l->e.hostname_mismatch;
+}
+
+void login_free(struct login *l)
+{
+    if (!l)
+        return;
+    close_trust(l);
+    /* Sends Terminate when the session is established, close_notify on TLS, and never waits: the
+     * connection is in non-blocking mode. */
+    PQfinish(l->conn);
+    relay(l);
+    login_relay_close(&l->look.relay);
+    if (l->look.sock >= 0) {
+        /* Closing with bytes unread would reset the connection, which servers log. */
+        socket_drain(l->look.sock);
+        close(l->look.sock);
+    }
+    free(l);
+}
+
+/* --- result ----------------------------------------------------------------------------------- */
+
+static struct phase_time time_of(const struct stopwatch *w, bool completed)
+{
+    if (!completed)
+        return (struct phase_time){.completed = false};
+    return (struct phase_time){
+        .completed = true, .duration_ns = stopwatch_total_ns(w), .cpu_ns = w->cpu_ns};
+}
+
+/* A text for people: the server's, libpq's, or the system's. */
+static const char *error_text(const struct login *l)
+{
+    switch (l->e.end) {
+    case END_NONE:
+        return "";
+    case END_ERROR_RESPONSE:
+        return l->e.error.message;
+    case END_AUTH_REFUSED:
+        return "the server asks for a password in a way that allow_auth does not list";
+    case END_AUTH_UNSUPPORTED:
+        return "the server asks for an authentication method that is not supported";
+    case END_ERRNO:
+        return strerror(l->e.sys_errno);
+    case END_AUTH_CLIENT:
+        if (l->e.auth_client == AUTH_CLIENT_NO_PASSWORD)
+            return "the server asks for a password, and none is configured";
+        return l->text;
+    default:
+        return l->text;
+    }
+}
+
+void login_result(struct login *l, struct observation *o)
+{
+    const char *text = error_text(l);
+    size_t len = strlen(text);
+
+    while (len > 0 && text[len - 1] == '\n')
+        len--;
+    o->fault = l->e.end == END_NONE ? FAULT_NONE : fault_classify(&l->e);
+    o->phase = l->e.phase;
+    o->how = l->e.end == END_CLOSED ? l->e.how : CLOSE_NONE;
+    o->tls_alert = l->e.tls_alert;
+    str_clean(o->error, sizeof o->error, text, len);
+    str_clean(o->sqlstate, sizeof o->sqlstate, l->e.error.sqlstate, strlen(l->e.error.sqlstate));
+    o->phases[PHASE_AUTH] = time_of(&l->auth, l->auth_done);
+    o->phases[PHASE_QUERY] = time_of(&l->query, l->query_done);
+    if (l->look.guard.first_seen) {
+        str_copy(o->auth_method, sizeof o->auth_method, wire_auth_method(&l->look.guard.first));
+        o->channel_binding = l->look.guard.first.scram_plus;
+    }
+    str_copy(o->server_version, sizeof o->server_version, l->server_version);
+    o->in_recovery = l->in_recovery;
+    o->pooler = l->pooler;
+    o->missing_timestamps += l->missing_timestamps;
+}
