@@ -71,8 +71,7 @@ const struct key config_keys[] = {
      "needed."},
     {"password_env", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 255, NULL,
      SECRET_ENVIRONMENT, NULL, NULL,
-     "Environment variable that holds the password. libpq's own (`PGPASSWORD` and the like) are "
-     "taken out of the environment at start: use another name."},
+     "Environment variable that holds the password."},
     {"passfile", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 4096, NULL, SECRET_PASSFILE,
      "passfile", NULL,
      "A libpq password file (host:port:database:user:password). `~/.pgpass` is not read by "

@@ -278,11 +278,15 @@ static bool grow(struct building *b, void **items, size_t *size, size_t n, size_
 
 static bool name_server(struct building *b, struct server *s)
 {
-    const char *format = s->unix_socket         ? "%s/.s.PGSQL.%u"
-                         : strchr(s->host, ':') ? "[%s]:%u"
-                                                : "%s:%u";
+    struct arena *arena = b->reader.arena;
+    unsigned port = s->port;
 
-    s->name = arena_printf(b->reader.arena, format, s->host, (unsigned)s->port);
+    if (s->unix_socket)
+        s->name = arena_printf(arena, "%s/.s.PGSQL.%u", s->host, port);
+    else if (strchr(s->host, ':'))
+        s->name = arena_printf(arena, "[%s]:%u", s->host, port);
+    else
+        s->name = arena_printf(arena, "%s:%u", s->host, port);
     if (!s->name)
         fail_no_memory(b);
     return s->name != NULL;

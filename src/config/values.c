@@ -325,10 +325,6 @@ static bool check_variable(const struct input *in)
             in->len ||
         in->len == 0 || (name[0] >= '0' && name[0] <= '9'))
         return refuse(in, "not the name of an environment variable; write it without \"$\"");
-    /* login_setup() takes them out, so that libpq follows the configuration alone. */
-    if (strncmp(name, "PG", 2) == 0 && strncmp(name, "PGTLS_", 6) != 0)
-        return refuse(in, "libpq's own variables (PG…) are taken out of the environment at start; "
-                          "use another name");
     return true;
 }
 
