@@ -489,7 +489,7 @@ static void *storm_reader(void *context)
 
 static void test_concurrent_use(void **state)
 {
-    static char names[2 * STORM_SERVERS][8];
+    static char names[2 * STORM_SERVERS][32];
     struct server servers[STORM_SERVERS];
     struct storm storm = {.fleet = fleet_new()};
     pthread_t threads[4];

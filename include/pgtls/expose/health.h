@@ -13,5 +13,6 @@ struct health_query {
     bool brief; /* status and counts only */
 };
 
-/* Writes the document and returns the HTTP status: 200, 503, or 404 for an empty selection. */
+/* Writes the document and returns the HTTP status: 200, 503, 404 for an empty selection (with a
+ * document of it), or 500 when memory or the buffer's maximum forbade a document. */
 int health_document(struct fleet_view *view, const struct health_query *query, struct buf *to);

@@ -26,8 +26,13 @@ struct exposition *exposition_new(struct fleet_view *view, const struct self *se
                                   enum metrics_format format);
 void exposition_free(struct exposition *e);
 
-/* Appends the next piece (some KiB) to `to`; false when the body is complete. */
+/* Appends the next piece (some KiB, more where one server has many series) to `to`. False when the
+ * body was already complete, with nothing appended, or when `to` failed (look at to->failed). */
 bool exposition_next(struct exposition *e, struct buf *to);
 
 /* Prints the metrics reference (Markdown) from the catalogue. */
 void metrics_print_reference(struct buf *to);
+
+/* Prints every name that is API of this room, a line each: metric families with their labels, label
+ * values, fault ids, JSON keys of the health document. A test diffs it with docs/api-names.txt. */
+void expose_print_names(struct buf *to);

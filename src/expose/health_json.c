@@ -1,0 +1,263 @@
+/* One server as JSON: null instead of missing, so that a reader needs no special case. */
+#include "health_json.h"
+
+#include "health_keys.h"
+#include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* A result older than this many intervals in force says nothing about now. */
+#define STALE_INTERVALS 3
+
+const char *const health_keys[] = {
+    "schema",
+    "status",
+    "time",
+    "counts",
+    "counts.ok",
+    "counts.degraded",
+    "counts.down",
+    "counts.unknown",
+    "endpoints",
+    "endpoints[].cluster",
+    "endpoints[].endpoint",
+    "endpoints[].status",
+    "endpoints[].since",
+    "endpoints[].servers",
+    "endpoints[].servers[].server",
+    "endpoints[].servers[].address",
+    "endpoints[].servers[].connection",
+    "endpoints[].servers[].since",
+    "endpoints[].servers[].phase",
+    "endpoints[].servers[].fault",
+    "endpoints[].servers[].class",
+    "endpoints[].servers[].sqlstate",
+    "endpoints[].servers[].error",
+    "endpoints[].servers[].meaning",
+    "endpoints[].servers[].remedy",
+    "endpoints[].servers[].age_seconds",
+    "endpoints[].servers[].failures_in_row",
+    "endpoints[].servers[].last_success",
+    "endpoints[].servers[].server_version",
+    "endpoints[].servers[].latency_seconds",
+    "endpoints[].servers[].latency_seconds.dns",
+    "endpoints[].servers[].latency_seconds.tcp",
+    "endpoints[].servers[].latency_seconds.ssl_request",
+    "endpoints[].servers[].latency_seconds.tls",
+    "endpoints[].servers[].latency_seconds.startup",
+    "endpoints[].servers[].latency_seconds.auth",
+    "endpoints[].servers[].latency_seconds.query",
+    "endpoints[].servers[].tls",
+    "endpoints[].servers[].tls.version",
+    "endpoints[].servers[].tls.cipher",
+    "endpoints[].servers[].tls.group",
+    "endpoints[].servers[].tls.alpn",
+    "endpoints[].servers[].certificate",
+    "endpoints[].servers[].certificate.subject",
+    "endpoints[].servers[].certificate.issuer",
+    "endpoints[].servers[].certificate.not_before",
+    "endpoints[].servers[].certificate.not_after",
+    "endpoints[].servers[].certificate.fingerprint_sha256",
+    "endpoints[].servers[].certificate.sans",
+    "endpoints[].servers[].certificate.chain_verified",
+    "endpoints[].servers[].certificate.hostname_verified",
+    "endpoints[].servers[].certificate.dates_valid",
+    "endpoints[].servers[].promises",
+    "endpoints[].servers[].sessions",
+};
+const size_t health_key_count = sizeof health_keys / sizeof *health_keys;
+
+json_t *health_text(const char *text)
+{
+    char cleaned[1024];
+    json_t *json;
+
+    if (!text || text[0] == '\0')
+        return json_null();
+    json = json_string(text);
+    if (json)
+        return json;
+    /* Not UTF-8, which only a configuration can bring here. */
+    str_clean(cleaned, sizeof cleaned, text, strlen(text));
+    return json_string(cleaned);
+}
+
+json_t *health_time(int64_t realtime_ns)
+{
+    char text[STR_TIME_SIZE];
+
+    if (realtime_ns <= 0)
+        return json_null();
+    str_time(text, realtime_ns, true);
+    return json_string(text);
+}
+
+/* Certificates are dated by anybody: before 1970, or in 9999 for "never". */
+static json_t *date(const struct certificate *c, int64_t when)
+{
+    time_t time = (time_t)when;
+    char text[64];
+    struct tm tm;
+
+    if (!c || !gmtime_r(&time, &tm) || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        return json_null();
+    return json_string(text);
+}
+
+static json_t *verdict(enum verdict verdict)
+{
+    return verdict == VERDICT_UNKNOWN ? json_null() : json_boolean(verdict == VERDICT_YES);
+}
+
+/* Seconds to the microsecond: more digits are noise. */
+static json_t *seconds(int64_t ns)
+{
+    return json_real((double)(ns / NS_PER_US) / 1e6);
+}
+
+static json_t *latency_json(const struct server_state *s)
+{
+    json_t *json = json_object();
+
+    for (size_t i = 0; i < PHASE_COUNT; i++)
+        json_object_set_new(json, phase_name((enum phase)i),
+                            s->phase_measured[i] ? seconds(s->phase_last_ns[i]) : json_null());
+    return json;
+}
+
+static json_t *tls_json(const struct server_state *s)
+{
+    bool known = s->tls && server_uses_tls(s->config);
+
+    return json_pack("{s:o, s:o, s:o, s:o}", "version", health_text(known ? s->tls_version : NULL),
+                     "cipher", health_text(known ? s->tls_cipher : NULL), "group",
+                     health_text(known ? s->tls_group : NULL), "alpn",
+                     health_text(known ? s->tls_alpn : NULL));
+}
+
+static json_t *certificate_json(const struct server_state *s)
+{
+    bool known = s->chain && s->chain->count > 0 && server_uses_tls(s->config);
+    const struct certificate *c = known ? &s->chain->certificates[0] : NULL;
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "subject",
+                     health_text(c ? c->subject : NULL), "issuer",
+                     health_text(c ? c->issuer : NULL), "not_before",
+                     date(c, c ? c->not_before : 0), "not_after", date(c, c ? c->not_after : 0),
+                     "fingerprint_sha256", health_text(c ? c->fingerprint_sha256 : NULL), "sans",
+                     health_text(c ? c->sans : NULL), "chain_verified",
+                     verdict(c ? s->judgement.chain : VERDICT_UNKNOWN), "hostname_verified",
+                     verdict(c ? s->judgement.hostname : VERDICT_UNKNOWN), "dates_valid",
+                     verdict(c ? s->judgement.dates : VERDICT_UNKNOWN));
+}
+
+static bool is_stale(const struct probe_state *p, int64_t now_ns)
+{
+    return now_ns - p->last_monotonic_ns > STALE_INTERVALS * p->interval_ns;
+}
+
+/* The kind of probe whose silence makes the server's state mean nothing, or NULL. */
+static const struct probe_state *silent_probe(const struct server_state *s, int64_t now_ns)
+{
+    const struct probe_state *inspect = &s->probes[PROBE_INSPECT], *login = &s->probes[PROBE_LOGIN];
+
+    if (server_state_now(s) == STATE_UNKNOWN)
+        return NULL;
+    if (is_stale(inspect, now_ns))
+        return inspect;
+    /* No login runs while inspect fails: its age then says nothing. */
+    return inspect->good && login->configured && is_stale(login, now_ns) ? login : NULL;
+}
+
+/* Why the server is not up, or nulls. */
+static json_t *fault_json(const struct probe_state *p)
+{
+    const struct fault_row *row = fault_row(p ? p->fault : FAULT_NONE);
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "phase",
+                     health_text(p ? phase_name(p->phase) : NULL), "fault", health_text(row->id),
+                     "class", health_text(fault_class_name(row->class)), "sqlstate",
+                     health_text(p ? p->sqlstate : NULL), "error", health_text(p ? p->error : NULL),
+                     "meaning", health_text(p ? row->meaning : NULL), "remedy",
+                     health_text(p ? row->remedy : NULL));
+}
+
+/* The same when nothing has been heard for too long. */
+static json_t *silence_json(int64_t age_ns)
+{
+    json_t *json = fault_json(NULL);
+    char text[64];
+
+    snprintf(text, sizeof text, "no result for %lld seconds", (long long)(age_ns / NS_PER_S));
+    json_object_set_new(json, "error", json_string(text));
+    return json;
+}
+
+/* How things stand, from the probe that tells: when, how often, how fast. */
+static json_t *figures_json(const struct server_state *s, const struct probe_state *p,
+                            int64_t age_ns, bool failing)
+{
+    return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:{}, s:[]}", "age_seconds",
+                     p->last_realtime_ns > 0 ? seconds(age_ns - age_ns % NS_PER_MS) : json_null(),
+                     "failures_in_row", (json_int_t)(failing ? p->failures_in_row : 0),
+                     "last_success", health_time(p->last_success_realtime_ns), "server_version",
+                     health_text(s->server_version), "latency_seconds", latency_json(s), "tls",
+                     tls_json(s), "certificate", certificate_json(s), "promises", "sessions");
+}
+
+/* Takes over `part`. */
+static bool merge(json_t *json, json_t *part)
+{
+    bool ok = json && part && json_object_update(json, part) == 0;
+
+    json_decref(part);
+    return ok;
+}
+
+static json_t *server_json(const struct server_state *s, const struct server_health *health,
+                           const struct probe_state *silent, int64_t now_ns)
+{
+    static const char *const connection[] = {
+        [STATE_UNKNOWN] = "Unknown", [STATE_UP] = "OK", [STATE_DOWN] = "Failed"};
+    const struct probe_state *culprit = server_state_culprit(s, NULL), *p = culprit;
+    json_t *json;
+    int64_t age_ns;
+    bool ok;
+
+    if (silent)
+        p = silent;
+    else if (!culprit)
+        p = &s->probes[PROBE_INSPECT];
+    age_ns = now_ns > p->last_monotonic_ns ? now_ns - p->last_monotonic_ns : 0;
+    json = json_pack("{s:o, s:o, s:s, s:o}", "server", health_text(s->config->name), "address",
+                     health_text(s->address), "connection", connection[health->state], "since",
+                     health_time(health->since_realtime_ns));
+    ok = merge(json, silent ? silence_json(age_ns) : fault_json(culprit));
+    ok = merge(json, figures_json(s, p, age_ns, culprit == p)) && ok;
+    if (!ok) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+struct server_health server_health(struct server_state *s, int64_t now_ns, int64_t realtime_ns,
+                                   bool with_json)
+{
+    struct server_health health;
+    const struct probe_state *silent;
+
+    server_state_lock(s);
+    silent = silent_probe(s, now_ns);
+    health.state = silent ? STATE_UNKNOWN : server_state_now(s);
+    health.since_realtime_ns = s->since_realtime_ns;
+    if (silent) /* since it became too old */
+        health.since_realtime_ns = realtime_ns - (now_ns - silent->last_monotonic_ns) +
+                                   STALE_INTERVALS * silent->interval_ns;
+    health.json = with_json ? server_json(s, &health, silent, now_ns) : NULL;
+    server_state_unlock(s);
+    return health;
+}

@@ -1,0 +1,22 @@
+#pragma once
+/* Values of the health document. */
+#include "pgtls/model/fleet.h"
+
+#include <jansson.h>
+
+/* A reader's view of one server: its state, or unknown when what is known is too old. */
+struct server_health {
+    enum state state;
+    int64_t since_realtime_ns; /* of that state */
+    json_t *json;              /* its object; NULL when out of memory or not asked for */
+};
+
+/* Takes the server's lock. */
+struct server_health server_health(struct server_state *s, int64_t now_ns, int64_t realtime_ns,
+                                   bool with_json);
+
+/* RFC 3339, or null for 0. */
+json_t *health_time(int64_t realtime_ns);
+
+/* The text, or null for NULL and "". */
+json_t *health_text(const char *text);

@@ -1,0 +1,142 @@
+/* Every metric family, in the order of the body and of docs/metrics.md. Names, labels and label
+ * values are API. */
+#include "catalogue.h"
+
+#define GAUGE(metric, unit_, labels_, ...)                                                         \
+    {                                                                                              \
+        .name = metric, .type = FAMILY_GAUGE, .unit = unit_, .labels = labels_, __VA_ARGS__        \
+    }
+#define COUNTER(metric, unit_, labels_, ...)                                                       \
+    {                                                                                              \
+        .name = metric, .type = FAMILY_COUNTER, .unit = unit_, .labels = labels_, __VA_ARGS__      \
+    }
+#define HISTOGRAM(metric, labels_, ...)                                                            \
+    {                                                                                              \
+        .name = metric, .type = FAMILY_HISTOGRAM, .unit = "seconds", .labels = labels_,            \
+        __VA_ARGS__                                                                                \
+    }
+#define INFO(metric, labels_, ...)                                                                 \
+    {                                                                                              \
+        .name = metric, .type = FAMILY_INFO, .unit = "", .labels = labels_, __VA_ARGS__            \
+    }
+
+const struct family family_catalogue[] = {
+    GAUGE("pgtls_up", "", "", .server = emit_up,
+          .help = "1 if the latest result of every configured kind of probe is good, 0 if not; "
+                  "absent until each has run and while the exporter's own side fails. Measured "
+                  "every pgtls_probe_interval_seconds, not by the scrape."),
+    GAUGE("pgtls_probe_up", "", "probe", .server = emit_probe_up,
+          .help = "1 if the latest result of this kind of probe is good, 0 if not; absent until "
+                  "it has run and while the exporter's own side fails."),
+    GAUGE("pgtls_endpoint_up", "", "", .endpoint = emit_endpoint_up,
+          .help = "1 if the endpoint is up by its require setting (any or all of its servers), 0 "
+                  "if not; absent while unknown."),
+    GAUGE("pgtls_fault_active", "", "probe, phase, class, fault", .server = emit_fault_active,
+          .help = "1 while the latest result of this kind of probe is this fault, absent "
+                  "otherwise: why something is down."),
+    COUNTER("pgtls_state_seconds_total", "seconds", "state", .server = emit_state_seconds,
+            .help = "Time spent in each state: up, down, unknown."),
+    COUNTER("pgtls_probes_total", "", "probe", .server = emit_probes,
+            .help = "Probes that ended with a result, good or bad."),
+    COUNTER("pgtls_probe_failures_total", "", "probe, class", .server = emit_probe_failures,
+            .help = "Probes that failed, by class of the fault; at most one per probe."),
+    COUNTER("pgtls_probe_internal_errors_total", "", "probe, reason",
+            .server = emit_internal_errors,
+            .help = "Probes that failed on the exporter's own side, in no other counter; absent "
+                    "until the first."),
+    HISTOGRAM("pgtls_probe_duration_seconds", "probe", .server = emit_probe_duration,
+              .help = "Duration of the whole probe, good or bad."),
+    HISTOGRAM("pgtls_phase_duration_seconds", "phase", .server = emit_phase_duration,
+              .help = "Duration of each completed phase as an idle client would have seen it, own "
+                      "computing included: dns to startup from inspect, auth and query from "
+                      "login."),
+    COUNTER("pgtls_phase_client_cpu_seconds_total", "seconds", "phase", .server = emit_phase_cpu,
+            .help = "The exporter's own computing within the completed tls and auth phases."),
+    COUNTER("pgtls_ssl_closes_total", "", "phase, how", .server = emit_ssl_closes,
+            .help = "Probes in which the server closed the TLS connection without an error "
+                    "message, by phase and by how it closed."),
+    COUNTER("pgtls_hba_rejections_total", "", "kind", .server = emit_hba_rejections,
+            .help = "Probes refused by pg_hba.conf or by a pooler's equivalent. The kind "
+                    "no_encryption appears where the connection is plaintext."),
+    GAUGE("pgtls_certificate_not_after_timestamp_seconds", "seconds", "position",
+          .server = emit_not_after,
+          .help = "End of validity of the certificate that expires first in this position of the "
+                  "chain, as last seen."),
+    GAUGE("pgtls_certificate_not_before_timestamp_seconds", "seconds", "position",
+          .server = emit_not_before,
+          .help = "Start of validity of the same certificate as in "
+                  "pgtls_certificate_not_after_timestamp_seconds."),
+    GAUGE("pgtls_certificate_last_seen_timestamp_seconds", "seconds", "",
+          .server = emit_certificate_last_seen,
+          .help = "When the server last showed a certificate."),
+    INFO("pgtls_certificate_info",
+         "position, subject, issuer, serial, fingerprint_sha256, key, signature",
+         .server = emit_certificate_info,
+         .help = "Certificates of the chain (leaf, intermediate, client), as last seen; a change "
+                 "shows at most every 5 minutes."),
+    GAUGE("pgtls_certificates_seen", "", "", .server = emit_certificates_seen,
+          .help = "Distinct server certificates among the last 8 remembered: several back ends "
+                  "behind one address are normal."),
+    COUNTER("pgtls_certificate_changes_total", "", "", .server = emit_certificate_changes,
+            .help = "Server certificates seen that were not among the remembered ones; the first "
+                    "is no change."),
+    GAUGE("pgtls_chain_verified", "", "", .server = emit_chain_verified,
+          .help = "1 if a path from the server's certificate to a trusted one exists, whatever "
+                  "sslmode demands and whatever the dates, 0 if not; as last seen."),
+    GAUGE("pgtls_hostname_verified", "", "", .server = emit_hostname_verified,
+          .help = "1 if the server's certificate names the configured host, whatever sslmode "
+                  "demands, 0 if not; as last seen."),
+    INFO("pgtls_tls_info", "version, cipher, group, alpn", .server = emit_tls_info,
+         .help = "What the latest completed TLS handshake negotiated."),
+    COUNTER("pgtls_tls_hello_retries_total", "", "", .server = emit_hello_retries,
+            .help = "Handshakes in which the server asked for another key share, which costs a "
+                    "round trip."),
+    INFO("pgtls_server_info", "server_version, pooler, auth_method, channel_binding",
+         .server = emit_server_info,
+         .help = "What the server told about itself; an empty value is not known."),
+    INFO("pgtls_server_labels_info", "the configured labels, sslmode, negotiation",
+         .server = emit_server_labels,
+         .help = "Labels from the configuration, to join with group_left."),
+    GAUGE("pgtls_in_recovery", "", "", .server = emit_in_recovery,
+          .help = "1 if the server is a standby, 0 if not; absent unless the latest login is "
+                  "good."),
+    GAUGE("pgtls_last_probe_timestamp_seconds", "seconds", "probe", .server = emit_last_probe,
+          .help = "End of the latest attempt of this kind of probe."),
+    GAUGE("pgtls_probe_interval_seconds", "seconds", "probe", .server = emit_probe_interval,
+          .help = "Interval now in force for this kind of probe, backoff included."),
+    COUNTER("pgtls_probes_skipped_total", "", "", .self = emit_probes_skipped,
+            .help = "Probes that were due while the previous one, or a cap, held them back."),
+    GAUGE("pgtls_probes_in_flight", "", "", .self = emit_probes_in_flight,
+          .help = "Probes now running."),
+    HISTOGRAM("pgtls_scheduler_lag_seconds", "", .self = emit_scheduler_lag,
+              .help = "How late probes start."),
+    GAUGE("pgtls_kernel_timestamps", "", "", .self = emit_kernel_timestamps,
+          .help = "1 if durations rest on the kernel's arrival times, 0 if only on the program's "
+                  "own clock."),
+    COUNTER("pgtls_kernel_timestamps_missing_total", "", "", .self = emit_missing_timestamps,
+            .help = "Reads without an arrival time from the kernel, timed by the program's own "
+                    "clock."),
+    GAUGE("pgtls_config_last_reload_successful", "", "", .self = emit_reload_successful,
+          .help = "1 if the latest attempt to load the configuration succeeded, 0 if not."),
+    GAUGE("pgtls_config_last_reload_success_timestamp_seconds", "seconds", "",
+          .self = emit_reload_time, .help = "When the configuration was last loaded successfully."),
+    INFO("pgtls_build_info", "version, revision, branch, compiler", .self = emit_build_info,
+         .help = "The version that is running and how it was built."),
+    COUNTER("process_cpu_seconds_total", "seconds", "", .self = emit_cpu_seconds,
+            .help = "Total user and system CPU time spent in seconds."),
+    GAUGE("process_open_fds", "", "", .self = emit_open_fds,
+          .help = "Number of open file descriptors."),
+    GAUGE("process_max_fds", "", "", .self = emit_max_fds,
+          .help = "Maximum number of open file descriptors."),
+    GAUGE("process_virtual_memory_bytes", "bytes", "", .self = emit_virtual_memory,
+          .help = "Virtual memory size in bytes."),
+    GAUGE("process_virtual_memory_max_bytes", "bytes", "", .self = emit_virtual_memory_max,
+          .help = "Maximum amount of virtual memory available in bytes."),
+    GAUGE("process_resident_memory_bytes", "bytes", "", .self = emit_resident_memory,
+          .help = "Resident memory size in bytes."),
+    GAUGE("process_start_time_seconds", "seconds", "", .self = emit_start_time,
+          .help = "Start time of the process since unix epoch in seconds."),
+    GAUGE("process_threads", "", "", .self = emit_threads,
+          .help = "Number of OS threads in the process."),
+};
+const size_t family_count = sizeof family_catalogue / sizeof *family_catalogue;

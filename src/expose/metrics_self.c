@@ -1,0 +1,114 @@
+/* Samples of the exporter itself: is it keeping up, what is it running on. */
+#include "catalogue.h"
+
+#include "pgtls/base/clock.h"
+#include "pgtls_version.h"
+#include "process.h"
+
+/* The counters' values are independent of each other, so relaxed reads are enough. */
+#define READ(field) atomic_load_explicit(&k->self->field, memory_order_relaxed)
+
+void emit_probes_skipped(struct sink *k)
+{
+    sink_plain_u64(k, READ(probes_skipped));
+}
+
+void emit_probes_in_flight(struct sink *k)
+{
+    sink_begin(k);
+    sink_i64(k, READ(probes_in_flight));
+}
+
+void emit_scheduler_lag(struct sink *k)
+{
+    uint64_t counts[LAG_BUCKETS + 1];
+
+    for (size_t i = 0; i <= LAG_BUCKETS; i++)
+        counts[i] = READ(lag_counts[i]);
+    le_table_init(&k->le, self_lag_bounds, LAG_BUCKETS);
+    sink_histogram(k,
+                   &(struct sink_histogram){.counts = counts, .sum_ns = (int64_t)READ(lag_sum_ns)});
+}
+
+void emit_kernel_timestamps(struct sink *k)
+{
+    sink_plain_u64(k, READ(kernel_timestamps));
+}
+
+void emit_missing_timestamps(struct sink *k)
+{
+    sink_plain_u64(k, READ(missing_timestamps));
+}
+
+void emit_reload_successful(struct sink *k)
+{
+    sink_plain_u64(k, READ(reload_successful));
+}
+
+void emit_reload_time(struct sink *k)
+{
+    int64_t ns = READ(reload_success_realtime_ns);
+
+    if (ns <= 0)
+        return;
+    sink_begin(k);
+    sink_ns(k, ns - ns % NS_PER_MS);
+}
+
+void emit_build_info(struct sink *k)
+{
+    sink_begin(k);
+    sink_text(k, "version", PGTLS_VERSION);
+    sink_text(k, "revision", PGTLS_REVISION);
+    sink_text(k, "branch", PGTLS_BRANCH);
+    sink_text(k, "compiler", PGTLS_COMPILER);
+    sink_u64(k, 1);
+}
+
+static void emit_if(struct sink *k, bool known, double value)
+{
+    if (!known)
+        return;
+    sink_begin(k);
+    sink_double(k, value);
+}
+
+void emit_cpu_seconds(struct sink *k)
+{
+    emit_if(k, k->process->stat, k->process->cpu_seconds);
+}
+
+void emit_open_fds(struct sink *k)
+{
+    emit_if(k, k->process->fds, (double)k->process->open_fds);
+}
+
+void emit_max_fds(struct sink *k)
+{
+    emit_if(k, k->process->limits, k->process->max_fds);
+}
+
+void emit_virtual_memory(struct sink *k)
+{
+    emit_if(k, k->process->stat, (double)k->process->virtual_bytes);
+}
+
+void emit_virtual_memory_max(struct sink *k)
+{
+    emit_if(k, k->process->limits, k->process->max_virtual_bytes);
+}
+
+void emit_resident_memory(struct sink *k)
+{
+    emit_if(k, k->process->stat, (double)k->process->resident_bytes);
+}
+
+void emit_start_time(struct sink *k)
+{
+    emit_if(k, k->process->stat, k->process->start_time_seconds);
+}
+
+void emit_threads(struct sink *k)
+{
+    emit_if(k, k->process->stat, (double)k->process->threads);
+}

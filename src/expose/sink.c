@@ -1,0 +1,187 @@
+/* Sample lines, as both formats write them. */
+#include "sink.h"
+
+#include "pgtls/base/clock.h"
+
+#include <string.h>
+
+/* Both formats want a bound that is an integer written with its fraction. */
+void le_table_init(struct le_table *le, const double *bounds, size_t n)
+{
+    *le = (struct le_table){.n = n};
+    for (size_t i = 0; i < n; i++) {
+        struct buf text = BUF_INIT(sizeof le->text[0] - 3);
+
+        buf_add_double(&text, bounds[i]);
+        le->bounds[i] = bounds[i];
+        le->len[i] = text.len;
+        memcpy(le->text[i], buf_text(&text), text.len);
+        if (!strpbrk(buf_text(&text), ".e")) {
+            memcpy(le->text[i] + text.len, ".0", 2);
+            le->len[i] += 2;
+        }
+        buf_deinit(&text);
+    }
+    memcpy(le->text[n], "+Inf", 4);
+    le->len[n] = 4;
+}
+
+static void begin(struct sink *k, const char *suffix, size_t suffix_len)
+{
+    buf_add(k->to, k->name, k->name_len);
+    if (suffix_len > 0)
+        buf_add(k->to, suffix, suffix_len);
+    k->open = k->labels_len > 0;
+    if (k->open) {
+        buf_add_char(k->to, '{');
+        buf_add(k->to, k->labels, k->labels_len);
+    }
+}
+
+void sink_begin(struct sink *k)
+{
+    begin(k, NULL, 0);
+}
+
+static void label_name(struct sink *k, const char *name)
+{
+    buf_add_char(k->to, k->open ? ',' : '{');
+    k->open = true;
+    buf_add_str(k->to, name);
+    buf_add(k->to, "=\"", 2);
+}
+
+void sink_label(struct sink *k, const char *name, const char *value)
+{
+    label_name(k, name);
+    buf_add_str(k->to, value);
+    buf_add_char(k->to, '"');
+}
+
+void sink_text(struct sink *k, const char *name, const char *value)
+{
+    label_name(k, name);
+    while (*value) {
+        size_t plain = strcspn(value, "\\\"\n");
+
+        buf_add(k->to, value, plain);
+        value += plain;
+        if (*value) {
+            buf_add_char(k->to, '\\');
+            buf_add_char(k->to, *value == '\n' ? 'n' : *value);
+            value++;
+        }
+    }
+    buf_add_char(k->to, '"');
+}
+
+static void value_begin(struct sink *k)
+{
+    if (k->open)
+        buf_add(k->to, "} ", 2);
+    else
+        buf_add_char(k->to, ' ');
+}
+
+void sink_u64(struct sink *k, uint64_t value)
+{
+    value_begin(k);
+    buf_add_u64(k->to, value);
+    buf_add_char(k->to, '\n');
+}
+
+void sink_i64(struct sink *k, int64_t value)
+{
+    value_begin(k);
+    if (value < 0)
+        buf_add_char(k->to, '-');
+    buf_add_u64(k->to, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    buf_add_char(k->to, '\n');
+}
+
+void sink_double(struct sink *k, double value)
+{
+    value_begin(k);
+    buf_add_double(k->to, value);
+    buf_add_char(k->to, '\n');
+}
+
+void sink_ns(struct sink *k, int64_t ns)
+{
+    uint64_t rest = ns < 0 ? -(uint64_t)ns : (uint64_t)ns, fraction = rest % (uint64_t)NS_PER_S;
+    char digits[10] = ".";
+    size_t n = 10;
+
+    value_begin(k);
+    if (ns < 0)
+        buf_add_char(k->to, '-');
+    buf_add_u64(k->to, rest / (uint64_t)NS_PER_S);
+    for (size_t i = 9; i > 0; i--) {
+        digits[i] = (char)('0' + fraction % 10);
+        fraction /= 10;
+    }
+    while (n > 1 && digits[n - 1] == '0')
+        n--;
+    if (n > 1)
+        buf_add(k->to, digits, n);
+    buf_add_char(k->to, '\n');
+}
+
+void sink_plain_u64(struct sink *k, uint64_t value)
+{
+    sink_begin(k);
+    sink_u64(k, value);
+}
+
+void sink_one_u64(struct sink *k, const char *label, const char *label_value, uint64_t value)
+{
+    sink_begin(k);
+    sink_label(k, label, label_value);
+    sink_u64(k, value);
+}
+
+void sink_one_ns(struct sink *k, const char *label, const char *label_value, int64_t ns)
+{
+    sink_begin(k);
+    sink_label(k, label, label_value);
+    sink_ns(k, ns);
+}
+
+/* The bucket lines differ in their last few bytes only: the first one's beginning is copied. */
+static uint64_t bucket_lines(struct sink *k, const struct sink_histogram *h)
+{
+    size_t start = k->to->len, prefix;
+    uint64_t sum = 0;
+
+    begin(k, "_bucket", 7);
+    if (h->label)
+        sink_label(k, h->label, h->label_value);
+    label_name(k, "le");
+    prefix = k->to->len - start;
+    for (size_t i = 0; i <= k->le.n; i++) {
+        sum += h->counts[i];
+        if (i < h->folded)
+            continue;
+        if (i > h->folded && buf_reserve(k->to, prefix))
+            buf_add(k->to, k->to->data + start, prefix);
+        buf_add(k->to, k->le.text[i], k->le.len[i]);
+        buf_add(k->to, "\"} ", 3);
+        buf_add_u64(k->to, sum);
+        buf_add_char(k->to, '\n');
+    }
+    return sum;
+}
+
+void sink_histogram(struct sink *k, const struct sink_histogram *h)
+{
+    uint64_t count = bucket_lines(k, h);
+
+    begin(k, "_sum", 4);
+    if (h->label)
+        sink_label(k, h->label, h->label_value);
+    sink_ns(k, h->sum_ns);
+    begin(k, "_count", 6);
+    if (h->label)
+        sink_label(k, h->label, h->label_value);
+    sink_u64(k, count);
+}

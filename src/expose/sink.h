@@ -1,0 +1,57 @@
+#pragma once
+/* Writes sample lines. The hot path of a scrape: no printf, no allocation beyond the buffer, label
+ * values from closed vocabularies are copied as they are. */
+#include "pgtls/base/buf.h"
+#include "pgtls/expose/metrics.h"
+#include "pgtls/model/server.h"
+
+#include <stdint.h>
+
+/* Bucket bounds as label values: "0.005", "1.0", last "+Inf". */
+struct le_table {
+    size_t n; /* bounds, without +Inf */
+    double bounds[MAX_BUCKETS];
+    char text[MAX_BUCKETS + 1][24];
+    size_t len[MAX_BUCKETS + 1];
+};
+void le_table_init(struct le_table *le, const double *bounds, size_t n);
+
+struct sink {
+    struct buf *to;
+    enum metrics_format format;
+    const char *name; /* of the family, as its samples carry it */
+    size_t name_len;
+    const char *labels; /* that every sample of this item starts with; "" for none */
+    size_t labels_len;
+    bool open; /* this line's braces are */
+    int64_t now_ns;
+    const struct self *self;
+    const struct process_facts *process;
+    struct le_table le;
+};
+
+/* One sample: begin, labels, then exactly one value. */
+void sink_begin(struct sink *k);
+void sink_label(struct sink *k, const char *name, const char *value); /* nothing to escape in it */
+void sink_text(struct sink *k, const char *name, const char *value);  /* escaped */
+void sink_u64(struct sink *k, uint64_t value);
+void sink_i64(struct sink *k, int64_t value);
+void sink_double(struct sink *k, double value);
+
+/* Nanoseconds as decimal seconds, exactly. */
+void sink_ns(struct sink *k, int64_t ns);
+
+/* A sample without further labels, or with one. */
+void sink_plain_u64(struct sink *k, uint64_t value);
+void sink_one_u64(struct sink *k, const char *label, const char *label_value, uint64_t value);
+void sink_one_ns(struct sink *k, const char *label, const char *label_value, int64_t ns);
+
+/* All lines of one histogram; label NULL for none. counts are per bucket, le.n + 1 of them; the
+ * first `folded` buckets are counted into the next one shown. */
+struct sink_histogram {
+    const char *label, *label_value;
+    const uint64_t *counts;
+    int64_t sum_ns;
+    size_t folded;
+};
+void sink_histogram(struct sink *k, const struct sink_histogram *h);
