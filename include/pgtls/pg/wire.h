@@ -36,8 +36,8 @@ struct wire_message {
 enum wire_status wire_next(const unsigned char *bytes, size_t len, struct wire_message *message);
 
 /* An 'E' or 'N' body: fields cut to their sizes, every malformed shape tolerated (a missing
- * terminator, unknown fields, no fields at all). present is set. The first field of a kind counts; a
- * SQLSTATE that is not five of 0-9 and A-Z is left out, so it needs no cleaning. */
+ * terminator, unknown fields, no fields at all). present is set. The first field of a kind counts;
+ * a SQLSTATE that is not five of 0-9 and A-Z is left out, so it needs no cleaning. */
 void wire_error_fields(const unsigned char *body, size_t len, struct pg_error *error);
 
 /* What follows the 'E' of a protocol-2 error: text up to NUL. */
