@@ -20,7 +20,7 @@ struct scheduler *scheduler_start(const struct scheduler_options *options, struc
 
 /* What to watch from now on: the fleet's present view. Servers that stay keep their schedule,
  * backoff and what was learned; probes of servers that go are ended. Returns at once. */
-void scheduler_watch(struct scheduler *scheduler, struct fleet_view *view);
+void scheduler_watch(struct scheduler *scheduler, struct fleet *fleet);
 
 /* Ends every probe, politely where that takes no waiting, joins the threads, frees. */
 void scheduler_stop(struct scheduler *scheduler);

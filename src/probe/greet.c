@@ -1,0 +1,231 @@
+/* The inspect probe's last stages: StartupMessage, the first message that answers it, and leaving
+ * without a trace. */
+#include "probe.h"
+
+#include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
+#include "pgtls/net/arrival.h"
+#include "pgtls/net/socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define CHUNK_BYTES  4096
+#define MAX_MESSAGES 256 /* of a server before it is ready; real ones send about twenty */
+
+/* --- bytes both ways, in plaintext or TLS ------------------------------------------------------
+ */
+
+static enum step tls_step(struct probe *p, enum tls_want want)
+{
+    if (want == TLS_WANT_READ)
+        return STEP_READ;
+    if (want == TLS_WANT_WRITE)
+        return STEP_WRITE;
+    tls_conn_evidence(p->conn, &p->evidence);
+    return STEP_FAIL;
+}
+
+/* Sends what is left of p->out. A failed plaintext write is not the end: the next read tells. */
+static enum step flush(struct probe *p)
+{
+    while (p->sent < p->out_len) {
+        size_t left = p->out_len - p->sent, n = 0;
+
+        if (p->conn) {
+            enum tls_want want = tls_conn_write(p->conn, p->out + p->sent, left, &n);
+
+            if (want != TLS_DONE)
+                return tls_step(p, want);
+        } else {
+            ssize_t sent = send(p->fd, p->out + p->sent, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+            if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+                return STEP_WRITE;
+            n = sent < 0 ? left : (size_t)sent;
+        }
+        p->sent += n;
+    }
+    return STEP_NEXT;
+}
+
+static bool make_room(struct probe *p)
+{
+    unsigned char *grown;
+
+    if (p->in_cap - p->in_len >= CHUNK_BYTES)
+        return true;
+    if (p->in_cap > WIRE_MAX_MESSAGE_BYTES + CHUNK_BYTES)
+        return false;
+    grown = realloc(p->in, p->in_cap * 2 + CHUNK_BYTES);
+    if (!grown)
+        return false;
+    p->in = grown;
+    p->in_cap = p->in_cap * 2 + CHUNK_BYTES;
+    return true;
+}
+
+/* Reads some more bytes behind p->in: STEP_NEXT when there are some. */
+static enum step fill(struct probe *p)
+{
+    size_t room, n = 0;
+
+    if (!make_room(p))
+        return probe_fail_local(p, INTERNAL_MEMORY, "out of memory for a server's message");
+    room = p->in_cap - p->in_len;
+    if (p->conn) {
+        enum tls_want want;
+
+        tls_conn_since(p->conn, p->watch.mark_ns);
+        want = tls_conn_read(p->conn, p->in + p->in_len, room, &n);
+        if (tls_conn_arrival_ns(p->conn) && want == TLS_DONE)
+            stopwatch_arrived(&p->watch, tls_conn_arrival_ns(p->conn));
+        if (want != TLS_DONE)
+            return tls_step(p, want);
+    } else {
+        struct arrival arrival;
+        ssize_t got = arrival_recv(p->fd, p->in + p->in_len, room, 0, p->watch.mark_ns, &arrival);
+
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            return STEP_READ;
+        if (got <= 0)
+            return probe_fail_closed(p, got < 0 ? errno : 0);
+        stopwatch_arrived(&p->watch, arrival.at_ns);
+        p->observation.missing_timestamps += !arrival.stamped && !p->server->unix_socket;
+        n = (size_t)got;
+    }
+    p->in_len += n;
+    return STEP_NEXT;
+}
+
+/* The next whole message; STEP_NEXT when there is one at the start of p->in. */
+static enum step next_message(struct probe *p, struct wire_message *message)
+{
+    for (;;) {
+        enum wire_status status = wire_next(p->in, p->in_len, message);
+        enum step step;
+
+        if (status == WIRE_OK && p->messages++ < MAX_MESSAGES)
+            return STEP_NEXT;
+        if (status != WIRE_MORE)
+            return probe_fail(p, END_BAD_BYTES);
+        step = fill(p);
+        if (step != STEP_NEXT)
+            return step;
+    }
+}
+
+static void consume(struct probe *p, const struct wire_message *message)
+{
+    size_t total = message->total;
+
+    memmove(p->in, p->in + total, p->in_len - total);
+    p->in_len -= total;
+}
+
+/* --- startup ---------------------------------------------------------------------------------- */
+
+enum step inspect_startup(struct probe *p)
+{
+    const struct server *s = p->server;
+
+    if (p->out_len == 0) {
+        p->out_len = wire_startup(p->out, sizeof p->out, s->user, s->dbname, s->application_name,
+                                  s->options);
+        if (p->out_len == 0)
+            return probe_fail_local(p, INTERNAL_OTHER,
+                                    "user, dbname and options do not fit a StartupMessage");
+    }
+    return flush(p);
+}
+
+static enum step on_authentication(struct probe *p, const struct wire_message *message)
+{
+    struct observation *o = &p->observation;
+    struct wire_auth auth;
+
+    if (!wire_auth(message->body, message->body_len, &auth))
+        return probe_fail(p, END_BAD_BYTES);
+    p->evidence.auth_request = auth.code;
+    p->evidence.auth_ok = auth.code == 0;
+    str_copy(o->auth_method, sizeof o->auth_method, wire_auth_method(&auth));
+    o->channel_binding = auth.scram_plus;
+    consume(p, message);
+    return auth.code == 0 ? STEP_NEXT : STEP_GOOD;
+}
+
+static enum step on_error(struct probe *p, const struct wire_message *message)
+{
+    wire_error_fields(message->body, message->body_len, &p->evidence.error);
+    return probe_fail(p, END_ERROR_RESPONSE);
+}
+
+enum step inspect_first_message(struct probe *p)
+{
+    for (;;) {
+        struct wire_message message;
+        enum step step;
+
+        /* What answers a StartupMessage: R or E; before them v (NegotiateProtocolVersion) and N. */
+        if (p->in_len > 0 && !strchr("REvN", p->in[0]))
+            return probe_fail(p, END_BAD_BYTES);
+        if (p->in_len > 1 && p->in[0] == 'E' && p->in[1] != 0) { /* text: protocol 2 */
+            wire_error_v2(p->in + 1, p->in_len - 1, &p->evidence.error);
+            return probe_fail(p, END_ERROR_RESPONSE);
+        }
+        step = p->in_len == 0 ? fill(p) : next_message(p, &message);
+        if (step != STEP_NEXT)
+            return step;
+        if (wire_next(p->in, p->in_len, &message) != WIRE_OK)
+            continue;
+        if (message.type == 'R')
+            return on_authentication(p, &message);
+        if (message.type == 'E')
+            return on_error(p, &message);
+        consume(p, &message);
+    }
+}
+
+/* Trusted: the server goes on to a session. It is ended as a client ends one, because a session
+ * that just disappears is counted in pg_stat_database.sessions_abandoned. */
+enum step inspect_trusted(struct probe *p)
+{
+    for (;;) {
+        struct wire_message message;
+        enum step step = next_message(p, &message);
+
+        if (step != STEP_NEXT)
+            return step;
+        if (message.type == 'E')
+            return on_error(p, &message);
+        if (message.type == 'Z') {
+            memcpy(p->out, wire_terminate, WIRE_TERMINATE_SIZE);
+            p->out_len = WIRE_TERMINATE_SIZE;
+            p->sent = 0;
+            return STEP_GOOD;
+        }
+        if (!strchr("SKN", message.type))
+            return probe_fail(p, END_BAD_BYTES);
+        consume(p, &message);
+    }
+}
+
+/* --- leaving ---------------------------------------------------------------------------------- */
+
+enum step inspect_leave(struct probe *p)
+{
+    if (p->fd < 0 || p->login)
+        return STEP_GOOD;
+    if (p->out_len == WIRE_TERMINATE_SIZE && p->sent < p->out_len && flush(p) == STEP_WRITE)
+        return STEP_WRITE;
+    if (!p->said_goodbye) {
+        p->said_goodbye = true;
+        if (p->conn)
+            tls_conn_close_notify(p->conn);
+        shutdown(p->fd, SHUT_WR);
+    }
+    /* What was sent and not read would turn our close into a reset, and that into a log line. */
+    return socket_drain(p->fd) ? STEP_GOOD : STEP_READ;
+}

@@ -1,0 +1,299 @@
+/* The inspect probe's stages up to the verdict on the certificate: resolve, connect, SSLRequest,
+ * handshake, judge. It never sends a credential. */
+#include "probe.h"
+
+#include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
+#include "pgtls/net/arrival.h"
+#include "pgtls/net/socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define ADDRESS_SHARE_NS NS_PER_S
+
+/* --- dns -------------------------------------------------------------------------------------- */
+
+static void on_resolved(struct resolve_request *request, const struct resolution *answer)
+{
+    struct probe *p = (struct probe *)((char *)request - offsetof(struct probe, request));
+
+    *p->resolution = *answer;
+    probe_advance(p); /* does nothing when the answer came at once: the stage then looks itself */
+}
+
+/* Addresses that need no look-up: hostaddr, a numeric host, a Unix socket's directory. */
+static bool literal_address(const struct server *s, struct address *address)
+{
+    if (s->unix_socket)
+        return address_from_directory(s->host, s->port, address);
+    return address_from_text(s->hostaddr ? s->hostaddr : s->host, s->port, address);
+}
+
+static enum step resolved(struct probe *p)
+{
+    p->evidence.resolve = p->resolution->status;
+    return p->resolution->status == RESOLVE_OK ? STEP_NEXT : probe_fail(p, END_RESOLVER);
+}
+
+enum step inspect_resolve(struct probe *p)
+{
+    const enum resolve_status waiting = (enum resolve_status) - 1;
+
+    if (p->resolution)
+        return p->resolution->status == waiting ? STEP_WAIT : resolved(p);
+    p->resolution = calloc(1, sizeof *p->resolution);
+    if (!p->resolution)
+        return probe_fail_local(p, INTERNAL_MEMORY, "out of memory");
+    if (literal_address(p->server, &p->resolution->addresses[0])) {
+        p->resolution->n = 1;
+        p->skip_phase = true;
+        return STEP_NEXT;
+    }
+    p->resolution->status = waiting;
+    p->request.done = on_resolved;
+    resolver_ask(p->host->resolver, &p->request, p->server->host, p->server->port);
+    return p->resolution->status == waiting ? STEP_WAIT : resolved(p);
+}
+
+/* --- tcp -------------------------------------------------------------------------------------- */
+
+/* The share of one address: a second, or an even part of what is left if that is less. The last one
+ * has all that is left: a lost SYN is sent again after a second, and that is not "down". */
+static int64_t address_deadline_ns(const struct probe *p, int64_t now_ns)
+{
+    size_t left = p->resolution->n - p->next_address + 1;
+    int64_t share_ns = (p->deadline_ns - now_ns) / (int64_t)left;
+
+    if (left == 1)
+        return 0;
+    return now_ns + (share_ns < ADDRESS_SHARE_NS ? share_ns : ADDRESS_SHARE_NS);
+}
+
+/* The errno to report when no address works: the first that says more than "no route". */
+static void remember_errno(struct probe *p, int number)
+{
+    if (p->connect_errno == 0 || p->connect_errno == ENETUNREACH ||
+        p->connect_errno == EADDRNOTAVAIL)
+        p->connect_errno = number;
+}
+
+bool inspect_next_address(struct probe *p)
+{
+    if (p->stage != STAGE_CONNECTED || p->next_address >= p->resolution->n)
+        return false;
+    remember_errno(p, ETIMEDOUT);
+    probe_close_socket(p);
+    return true;
+}
+
+enum step inspect_connect(struct probe *p)
+{
+    while (p->next_address < p->resolution->n) {
+        const struct address *a = &p->resolution->addresses[p->next_address++];
+
+        address_text(a, p->observation.address, sizeof p->observation.address);
+        stopwatch_start(&p->watch, clock_monotonic_ns());
+        p->fd = socket_connect(a);
+        if (p->fd >= 0)
+            return STEP_NEXT;
+        remember_errno(p, errno);
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            break;
+    }
+    return probe_fail_errno(p, p->connect_errno ? p->connect_errno : ETIMEDOUT);
+}
+
+static enum stage first_stage(const struct probe *p)
+{
+    if (!p->tls)
+        return STAGE_STARTUP;
+    return p->server->negotiation == NEGOTIATION_DIRECT ? STAGE_HANDSHAKE : STAGE_SSL_REQUEST;
+}
+
+enum step inspect_connected(struct probe *p)
+{
+    int64_t rtt_ns;
+    int number;
+
+    if (!p->server->unix_socket && p->stage_deadline_ns == 0) { /* first call: still connecting */
+        p->stage_deadline_ns = address_deadline_ns(p, clock_monotonic_ns());
+        if (p->stage_deadline_ns == 0)
+            p->stage_deadline_ns = p->deadline_ns;
+        return STEP_WRITE;
+    }
+    number = socket_connect_result(p->fd);
+    if (number != 0) {
+        remember_errno(p, number);
+        probe_close_socket(p);
+        p->next = STAGE_CONNECT;
+        p->skip_phase = true;
+        return p->next_address < p->resolution->n ? STEP_NEXT
+                                                  : probe_fail_errno(p, p->connect_errno);
+    }
+    stopwatch_arrived(&p->watch, clock_monotonic_ns());
+    if (!p->server->unix_socket && socket_rtt_ns(p->fd, &rtt_ns))
+        p->watch = (struct stopwatch){.wait_ns = rtt_ns, .mark_ns = clock_monotonic_ns()};
+    p->skip_phase = p->server->unix_socket;
+    if (!p->second_leg)
+        p->tls = server_uses_tls(p->server) && p->server->sslmode != SSLMODE_ALLOW;
+    p->next = first_stage(p);
+    if (p->next == STAGE_STARTUP && !p->server->user)
+        return STEP_GOOD;
+    return STEP_NEXT;
+}
+
+/* --- ssl_request ------------------------------------------------------------------------------ */
+
+enum step inspect_ssl_request(struct probe *p)
+{
+    ssize_t n = send(p->fd, wire_ssl_request, WIRE_SSL_REQUEST_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return STEP_WRITE;
+    /* A failed write is not the end: the peer may have said why before it closed. */
+    return STEP_NEXT;
+}
+
+/* Reads what is there behind an 'E' that came instead of S or N, up to the end of the connection.
+ */
+static enum step read_early_error(struct probe *p)
+{
+    unsigned char bytes[2048];
+    struct arrival arrival;
+    struct wire_message message;
+    ssize_t n = arrival_recv(p->fd, bytes, sizeof bytes, MSG_PEEK, p->watch.mark_ns, &arrival);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return STEP_READ;
+    if (n > 4 && bytes[0] == 0 && bytes[1] == 0) { /* a length: protocol 3 */
+        unsigned char whole[sizeof bytes + 1] = {'E'};
+
+        memcpy(whole + 1, bytes, (size_t)n);
+        if (wire_next(whole, (size_t)n + 1, &message) == WIRE_MORE && n < (ssize_t)sizeof bytes &&
+            p->messages++ < 64)
+            return STEP_READ;
+        wire_error_fields(whole + 5, (size_t)n - 4, &p->evidence.error);
+    } else {
+        wire_error_v2(bytes, n > 0 ? (size_t)n : 0, &p->evidence.error);
+    }
+    return probe_fail(p, END_ERROR_RESPONSE);
+}
+
+enum step inspect_ssl_answer(struct probe *p)
+{
+    struct arrival arrival;
+    unsigned char byte;
+    char extra;
+    ssize_t n;
+
+    if (p->evidence.ssl_answer_seen)
+        return read_early_error(p);
+    n = arrival_recv(p->fd, &byte, 1, 0, p->watch.mark_ns, &arrival);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return STEP_READ;
+    if (n <= 0)
+        return probe_fail_closed(p, n < 0 ? errno : 0);
+    stopwatch_arrived(&p->watch, arrival.at_ns);
+    p->observation.missing_timestamps += !arrival.stamped;
+    p->evidence.ssl_answer_seen = true;
+    p->evidence.ssl_answer = byte;
+    if (byte == 'E')
+        return read_early_error(p);
+    if (byte == 'N' && p->server->sslmode < SSLMODE_REQUIRE) {
+        p->tls = false;
+        p->next = STAGE_STARTUP;
+        return p->server->user ? STEP_NEXT : STEP_GOOD;
+    }
+    /* Nothing may stand behind the answer: it would be plaintext taken for TLS (CVE-2021-23222). */
+    p->evidence.extra_after_answer = recv(p->fd, &extra, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    if (byte != 'S' || p->evidence.extra_after_answer)
+        return probe_fail(p, END_BAD_BYTES);
+    return STEP_NEXT;
+}
+
+/* --- tls -------------------------------------------------------------------------------------- */
+
+static enum step start_handshake(struct probe *p)
+{
+    enum internal_reason reason = INTERNAL_OTHER;
+    char text[256] = "";
+
+    p->trust = trust_get(p->host->trusts, p->server, &reason, text, sizeof text);
+    if (!p->trust)
+        return probe_fail_local(p, reason, text);
+    p->conn = tls_conn_new(p->fd, p->server, p->trust, &p->learned->memory);
+    if (!p->conn)
+        return probe_fail_local(p, INTERNAL_MEMORY, "out of memory for a TLS connection");
+    return STEP_NEXT;
+}
+
+enum step inspect_handshake(struct probe *p)
+{
+    enum tls_want want;
+
+    if (!p->conn && start_handshake(p) == STEP_FAIL)
+        return STEP_FAIL;
+    tls_conn_since(p->conn, p->watch.mark_ns);
+    want = tls_conn_handshake(p->conn);
+    if (tls_conn_arrival_ns(p->conn))
+        stopwatch_arrived(&p->watch, tls_conn_arrival_ns(p->conn));
+    if (want == TLS_WANT_READ)
+        return STEP_READ;
+    if (want == TLS_WANT_WRITE)
+        return STEP_WRITE;
+    if (want == TLS_FAILED) {
+        tls_conn_evidence(p->conn, &p->evidence);
+        return STEP_FAIL;
+    }
+    p->evidence.tls_in_use = true;
+    p->evidence.client_certificate = trust_client_certificate(p->trust) != NULL;
+    return STEP_NEXT;
+}
+
+/* Would an application with this sslmode go on after this certificate? */
+enum step inspect_judge(struct probe *p)
+{
+    const struct judgement *j = &p->learned->memory.judgement;
+
+    if (trust_demands_chain(p->trust, p->server) &&
+        (j->chain != VERDICT_YES || j->dates != VERDICT_YES)) {
+        p->evidence.verify_code = j->verify_code;
+        p->evidence.verify_depth = j->verify_depth;
+        return probe_fail(p, END_CERTIFICATE);
+    }
+    if (server_demands_hostname(p->server) && j->hostname != VERDICT_YES) {
+        p->evidence.hostname_mismatch = true;
+        return probe_fail(p, END_CERTIFICATE);
+    }
+    return p->server->user ? STEP_NEXT : STEP_GOOD;
+}
+
+/* --- prefer and allow ------------------------------------------------------------------------- */
+
+bool inspect_second_leg(struct probe *p)
+{
+    enum sslmode mode = p->server->sslmode;
+    bool refused = p->evidence.end == END_ERROR_RESPONSE && p->phase == PHASE_STARTUP;
+    bool again = mode == SSLMODE_PREFER ? p->tls && (p->phase == PHASE_TLS || refused)
+                                        : mode == SSLMODE_ALLOW && !p->tls && refused;
+
+    if (!again || p->second_leg || p->login || p->concluded || p->server->unix_socket ||
+        p->evidence.end == END_LOCAL)
+        return false;
+    if (p->conn) {
+        tls_conn_observe(p->conn, &p->observation); /* facts of the leg that was refused */
+        tls_conn_close_notify(p->conn);
+    }
+    probe_close_socket(p);
+    p->second_leg = true;
+    p->tls = mode == SSLMODE_ALLOW;
+    p->next_address--; /* the same one again */
+    p->evidence = EVIDENCE_INIT;
+    p->in_len = 0;
+    p->out_len = p->sent = 0;
+    p->messages = 0;
+    return true;
+}

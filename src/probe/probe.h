@@ -1,0 +1,165 @@
+#pragma once
+/* Inside the probe room: one probe as one machine.
+ *
+ * The heart is a table of stages (stages.c). Each stage's function is callable until done, with the
+ * contract of SSL_do_handshake and PQconnectPoll. There is one door in, probe_advance():
+ * descriptor, DNS answer and timer all come through it, and nothing else moves a probe on. There is
+ * one door out, probe_finish(): it detaches and cleans first and reports last. */
+#include "pgtls/base/stopwatch.h"
+#include "pgtls/config/secret.h"
+#include "pgtls/model/fleet.h"
+#include "pgtls/model/observation.h"
+#include "pgtls/net/address.h"
+#include "pgtls/net/resolver.h"
+#include "pgtls/pg/login.h"
+#include "pgtls/pg/wire.h"
+#include "pgtls/tls/conn.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* What a stage wants. */
+enum step {
+    STEP_NEXT,  /* done: on to p->next, or the row's own successor */
+    STEP_READ,  /* call again when readable */
+    STEP_WRITE, /* call again when writable */
+    STEP_WAIT,  /* a callback will call probe_advance */
+    STEP_GOOD,  /* the probe has succeeded */
+    STEP_FAIL   /* it has failed: p->evidence says how */
+};
+
+enum stage {
+    STAGE_RESOLVE,
+    STAGE_CONNECT,
+    STAGE_CONNECTED,
+    STAGE_SSL_REQUEST,
+    STAGE_SSL_ANSWER,
+    STAGE_HANDSHAKE,
+    STAGE_JUDGE,
+    STAGE_STARTUP,
+    STAGE_FIRST_MESSAGE,
+    STAGE_TRUSTED, /* authenticated without being asked: on to ReadyForQuery */
+    STAGE_LOGIN,
+    STAGE_LEAVE, /* concluded; leaving politely */
+    STAGE_COUNT
+};
+
+/* What is known of a server from earlier probes. Belongs to its worker. */
+struct learned {
+    struct chain_memory memory;
+    struct pem *anchors; /* of the latest inspect that verified */
+    char address[64];    /* that the latest inspect used */
+    bool tls;            /* the leg that got in, for prefer and allow */
+    bool scram_plus;
+};
+
+struct probe;
+
+/* What a probe borrows from its worker. */
+struct probe_host {
+    uv_loop_t *loop;
+    struct resolver *resolver;
+    struct trust_cache *trusts;
+    const char *bundle_path;
+    /* The probe is over and holds nothing any more but its observation; free it. */
+    void (*finished)(struct probe *probe, void *owner);
+};
+
+struct probe {
+    const struct probe_host *host;
+    void *owner;
+    struct endpoint_set *set; /* a reference: server is in it */
+    const struct server *server;
+    struct learned *learned;
+
+    enum stage stage, next;
+    bool advancing, concluded, cancelled, skip_phase;
+    enum phase phase;
+    struct stopwatch watch;
+    int64_t started_ns, deadline_ns, stage_deadline_ns, leave_ns, armed_ns;
+    struct observation observation;
+    struct evidence evidence;
+
+    int handles; /* uv handles not yet closed */
+    uv_poll_t poll;
+    uv_timer_t timer;
+    int poll_fd, poll_events;
+    bool poll_open, poll_closing, timer_open;
+
+    /* inspect */
+    int fd;
+    bool tls, second_leg;
+    struct resolve_request request;
+    struct resolution *resolution; /* of the name, while addresses are tried */
+    size_t next_address;
+    int connect_errno;
+    struct trust *trust;
+    struct certificate client_certificate;
+    struct tls_conn *conn;
+    size_t sent;
+    bool said_goodbye;
+    unsigned char out[2048];
+    size_t out_len;
+    unsigned char *in; /* bytes of server messages not yet understood */
+    size_t in_len, in_cap;
+    unsigned messages;
+
+    /* login */
+    struct login *login;
+    bool full_bundle;           /* the retry without anchors */
+    uint64_t secret_generation; /* before the secret was read */
+};
+
+/* A probe of this kind; it runs at once. NULL when out of memory. `set` holds `server`. */
+struct probe *probe_start(const struct probe_host *host, enum probe_kind kind,
+                          struct endpoint_set *set, const struct server *server,
+                          struct learned *learned, void *owner);
+
+/* Ends it without a result: finished() is called with cancelled set. */
+void probe_cancel(struct probe *p);
+
+/* Frees a finished probe. */
+void probe_free(struct probe *p);
+
+/* The one door in. */
+void probe_advance(struct probe *p);
+
+/* For the stages. */
+enum step probe_fail(struct probe *p, enum end_kind end);
+enum step probe_fail_errno(struct probe *p, int number);
+/* The peer closed: a plaintext read ended with this errno, 0 for the end of the stream. EPIPE tells
+ * that its FIN was there before its reset. */
+enum step probe_fail_closed(struct probe *p, int number);
+enum step probe_fail_local(struct probe *p, enum internal_reason reason, const char *text);
+void probe_close_socket(struct probe *p);
+void probe_unwatch(struct probe *p); /* before a descriptor is closed by somebody else */
+
+/* One row per stage. */
+#define NO_PHASE (-1)
+struct stage_row {
+    const char *name;
+    enum step (*run)(struct probe *p);
+    int begins;      /* the phase that begins with it, NO_PHASE: the present one goes on */
+    bool ends_phase; /* STEP_NEXT or STEP_GOOD completes the present phase, unless p->skip_phase */
+    enum stage next; /* unless the stage set p->next */
+};
+enum step inspect_resolve(struct probe *p);
+enum step inspect_connect(struct probe *p);
+enum step inspect_connected(struct probe *p);
+enum step inspect_ssl_request(struct probe *p);
+enum step inspect_ssl_answer(struct probe *p);
+enum step inspect_handshake(struct probe *p);
+enum step inspect_judge(struct probe *p);
+enum step inspect_startup(struct probe *p);
+enum step inspect_first_message(struct probe *p);
+enum step inspect_trusted(struct probe *p);
+/* After a failure: is there another leg (prefer, allow) to try? It is then set up. */
+bool inspect_second_leg(struct probe *p);
+/* Says goodbye after the verdict: STEP_READ while the peer may still send, else STEP_GOOD. */
+enum step inspect_leave(struct probe *p);
+/* An address did not answer in its share of the time: is there another to connect to? */
+bool inspect_next_address(struct probe *p);
+
+enum step login_run(struct probe *p);

@@ -1,0 +1,33 @@
+/* When a probe is due. */
+#include "pgtls/probe/schedule.h"
+
+#include "pgtls/base/clock.h"
+
+#define INSPECT_FACTOR   4
+#define INSPECT_LIMIT_NS (60 * NS_PER_S)
+#define LOGIN_LIMIT_NS   (900 * NS_PER_S)
+
+int64_t schedule_next(uint64_t key_hash, int64_t interval_ns, int64_t after_ns)
+{
+    int64_t phase_ns = (int64_t)(key_hash % (uint64_t)interval_ns);
+    int64_t start_ns = after_ns - after_ns % interval_ns + phase_ns;
+
+    return start_ns > after_ns ? start_ns : start_ns + interval_ns;
+}
+
+int64_t schedule_backoff(enum probe_kind kind, enum fault_class class, int64_t interval_ns,
+                         uint64_t failures)
+{
+    bool lockout = class == FAULT_CLASS_AUTH || class == FAULT_CLASS_CAPACITY;
+    int64_t limit_ns = interval_ns * INSPECT_FACTOR, backoff_ns = interval_ns;
+
+    if (kind == PROBE_LOGIN && lockout)
+        limit_ns = LOGIN_LIMIT_NS;
+    else if (limit_ns > INSPECT_LIMIT_NS)
+        limit_ns = INSPECT_LIMIT_NS;
+    for (uint64_t i = 1; i < failures && backoff_ns < limit_ns; i++)
+        backoff_ns *= 2;
+    if (backoff_ns > limit_ns)
+        backoff_ns = limit_ns;
+    return backoff_ns > interval_ns ? backoff_ns : interval_ns;
+}

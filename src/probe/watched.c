@@ -1,0 +1,358 @@
+/* One server as its worker watches it. At most one probe of a server is in flight; a login runs
+ * only after an inspect that passed, so that one event is counted once. */
+#include "watched.h"
+
+#include "pgtls/base/clock.h"
+#include "pgtls/base/log.h"
+#include "pgtls/base/str.h"
+#include "pgtls/probe/schedule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_MS 5 /* how often a queue held back by the rate of connections is looked at */
+
+static void on_due(uv_timer_t *timer);
+
+/* --- when ---------------------------------------------------------------------------------------
+ */
+
+static bool login_may_run(const struct watched *w)
+{
+    return w->server->login && w->inspect_good;
+}
+
+static void arm(struct watched *w)
+{
+    int64_t at_ns = w->slots[PROBE_INSPECT].due_ns, left_ns;
+
+    if (w->removed || w->probe || w->queued)
+        return;
+    if (login_may_run(w) && w->slots[PROBE_LOGIN].due_ns < at_ns)
+        at_ns = w->slots[PROBE_LOGIN].due_ns;
+    uv_update_time(w->context->host.loop);
+    left_ns = at_ns - (int64_t)uv_now(w->context->host.loop) * NS_PER_MS;
+    uv_timer_start(&w->timer, on_due,
+                   left_ns > 0 ? (uint64_t)((left_ns + NS_PER_MS - 1) / NS_PER_MS) : 0, 0);
+}
+
+static int64_t base_interval_ns(const struct watched *w, enum probe_kind kind)
+{
+    return kind == PROBE_LOGIN ? w->server->login_interval_ns : w->server->interval_ns;
+}
+
+/* Each kind has its own moment within its interval. */
+static int64_t next_due_ns(const struct watched *w, enum probe_kind kind, int64_t now_ns)
+{
+    uint64_t hash = str_hash(w->server->key_hash, probe_kind_name(kind));
+
+    return schedule_next(hash, w->slots[kind].interval_ns, now_ns);
+}
+
+/* --- starting -----------------------------------------------------------------------------------
+ */
+
+static void count_start(struct watched *w, const struct slot *slot, int64_t now_ns)
+{
+    struct self *self = w->context->self;
+    int64_t late_ns = now_ns - slot->due_ns;
+
+    self_add_lag(self, late_ns > 0 ? late_ns : 0);
+    if (late_ns >= slot->interval_ns)
+        atomic_fetch_add(&self->probes_skipped, (uint64_t)(late_ns / slot->interval_ns));
+    atomic_fetch_add(&self->probes_in_flight, 1);
+}
+
+static void start(struct watched *w, enum probe_kind kind, int64_t now_ns)
+{
+    struct slot *slot = &w->slots[kind];
+
+    count_start(w, slot, now_ns);
+    w->probe = probe_start(&w->context->host, kind, w->set, w->server, &w->learned, w);
+    if (w->probe)
+        return;
+    atomic_fetch_sub(&w->context->self->probes_in_flight, 1);
+    caps_leave(&w->context->caps, w->entered_as);
+    slot->due_ns = next_due_ns(w, kind, now_ns); /* out of memory: the next one tries again */
+    arm(w);
+}
+
+/* Which probe is due; PROBE_COUNT when none is. */
+static enum probe_kind due_kind(const struct watched *w, int64_t now_ns)
+{
+    if (w->slots[PROBE_INSPECT].due_ns <= now_ns)
+        return PROBE_INSPECT;
+    if (login_may_run(w) && w->slots[PROBE_LOGIN].due_ns <= now_ns)
+        return PROBE_LOGIN;
+    return PROBE_COUNT;
+}
+
+static bool try_start(struct watched *w)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    enum probe_kind kind = due_kind(w, now_ns);
+
+    if (kind == PROBE_COUNT) {
+        arm(w);
+        return true;
+    }
+    if (!caps_enter(&w->context->caps, w->learned.address, now_ns))
+        return false;
+    str_copy(w->entered_as, sizeof w->entered_as, w->learned.address);
+    start(w, kind, now_ns);
+    return true;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    watched_run_queue(timer->data);
+}
+
+static void enqueue(struct watched *w)
+{
+    struct watch_context *c = w->context;
+
+    w->queued = true;
+    w->next_queued = NULL;
+    *c->queue_end = w;
+    c->queue_end = &w->next_queued;
+    if (!uv_is_active((uv_handle_t *)&c->retry))
+        uv_timer_start(&c->retry, on_retry, RETRY_MS, RETRY_MS);
+}
+
+static void unqueue(struct watched *w)
+{
+    struct watch_context *c = w->context;
+    struct watched **at = &c->queue;
+
+    while (*at && *at != w)
+        at = &(*at)->next_queued;
+    if (!*at)
+        return;
+    *at = w->next_queued;
+    if (c->queue_end == &w->next_queued)
+        c->queue_end = at;
+    w->queued = false;
+}
+
+void watched_run_queue(struct watch_context *c)
+{
+    struct watched *w = c->queue;
+
+    while (w) {
+        struct watched *next = w->next_queued;
+
+        unqueue(w);
+        if (!try_start(w)) {
+            /* Back to where it stood: those behind it wait for other addresses, perhaps. */
+            w->queued = true;
+            w->next_queued = c->queue;
+            if (!c->queue)
+                c->queue_end = &w->next_queued;
+            c->queue = w;
+            if (c->caps.max_per_address == 0)
+                break; /* the same cap holds everybody */
+            next = NULL;
+        }
+        w = next;
+    }
+    if (!c->queue)
+        uv_timer_stop(&c->retry);
+}
+
+static void on_due(uv_timer_t *timer)
+{
+    struct watched *w = timer->data;
+
+    if (!w->removed && !w->probe && !w->queued && !try_start(w))
+        enqueue(w);
+}
+
+/* --- results ------------------------------------------------------------------------------------
+ */
+
+static void learn(struct watched *w, struct probe *p)
+{
+    const struct observation *o = &p->observation;
+
+    str_copy(w->learned.address, sizeof w->learned.address, o->address);
+    w->learned.tls = p->tls;
+    if (o->auth_method[0] != '\0')
+        w->learned.scram_plus = o->channel_binding;
+    pem_unref(w->learned.anchors);
+    w->learned.anchors = pem_ref(o->anchors);
+}
+
+static void log_change(const struct watched *w, const struct observation *o,
+                       const struct fleet_change *change)
+{
+    const struct fault_row *row = fault_row(o->fault);
+    const struct server *s = w->server;
+
+    if (change->before == change->after)
+        return;
+    if (change->after == STATE_DOWN)
+        LOG(WARN, "Server is down", {"pg_cluster", s->cluster}, {"pg_endpoint", s->endpoint},
+            {"server", s->name}, {"probe", probe_kind_name(o->probe)},
+            {"phase", phase_name(o->phase)}, {"class", fault_class_name(row->class)},
+            {"fault", row->id}, {"sqlstate", o->sqlstate[0] ? o->sqlstate : NULL},
+            {"error", o->error[0] ? o->error : NULL}, {"meaning", row->meaning});
+    else if (change->after == STATE_UP)
+        LOG(INFO, "Server is up", {"pg_cluster", s->cluster}, {"pg_endpoint", s->endpoint},
+            {"server", s->name});
+    else
+        LOG(WARN, "Server's state is unknown", {"pg_cluster", s->cluster},
+            {"pg_endpoint", s->endpoint}, {"server", s->name}, {"probe", probe_kind_name(o->probe)},
+            {"fault", row->id}, {"error", o->error[0] ? o->error : NULL});
+}
+
+/* A login that failed while its secret was being replaced is tried once more, uncounted. */
+static bool retry_with_new_secret(struct watched *w, const struct probe *p)
+{
+    bool auth = fault_row(p->observation.fault)->class == FAULT_CLASS_AUTH;
+
+    if (p->observation.probe != PROBE_LOGIN || !auth || w->retried ||
+        secret_generation(&w->server->password) == p->secret_generation) {
+        w->retried = false;
+        return false;
+    }
+    w->retried = true;
+    w->slots[PROBE_LOGIN].due_ns = clock_monotonic_ns();
+    return true;
+}
+
+/* A login that backs off need not wait when its secret has changed since. */
+static void cut_backoff(struct watched *w, int64_t now_ns)
+{
+    struct slot *login = &w->slots[PROBE_LOGIN];
+
+    if (login->failures > 0 && login->due_ns > now_ns &&
+        secret_generation(&w->server->password) != w->secret_seen)
+        login->due_ns = now_ns;
+}
+
+static void fold(struct watched *w, struct probe *p)
+{
+    const struct observation *o = &p->observation;
+    enum probe_kind kind = o->probe;
+    struct slot *slot = &w->slots[kind];
+    enum fault_class class = fault_row(o->fault)->class;
+    int64_t now_ns = clock_monotonic_ns();
+    struct fleet_change change;
+
+    slot->failures =
+        o->fault == FAULT_NONE || class == FAULT_CLASS_INTERNAL ? 0 : slot->failures + 1;
+    slot->interval_ns = schedule_backoff(kind, class, base_interval_ns(w, kind), slot->failures);
+    slot->due_ns = next_due_ns(w, kind, now_ns);
+    if (kind == PROBE_LOGIN) {
+        w->secret_seen = p->secret_generation;
+    } else {
+        bool good = o->fault == FAULT_NONE;
+
+        if (good)
+            learn(w, p);
+        if (good && w->slots[PROBE_LOGIN].due_ns < now_ns)
+            w->slots[PROBE_LOGIN].due_ns = now_ns;
+        w->inspect_good = good;
+        cut_backoff(w, now_ns);
+    }
+    change = fleet_apply(w->state, o, slot->interval_ns);
+    log_change(w, o, &change);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct watched *w = handle->data;
+
+    chain_memory_deinit(&w->learned.memory);
+    pem_unref(w->learned.anchors);
+    endpoint_set_unref(w->set);
+    server_state_unref(w->state);
+    free(w);
+}
+
+static void let_go(struct watched *w)
+{
+    uv_close((uv_handle_t *)&w->timer, on_timer_closed);
+}
+
+static void on_finished(struct probe *p, void *owner)
+{
+    struct watched *w = owner;
+    struct watch_context *c = w->context;
+
+    w->probe = NULL;
+    caps_leave(&c->caps, w->entered_as);
+    atomic_fetch_sub(&c->self->probes_in_flight, 1);
+    atomic_fetch_add(&c->self->missing_timestamps, p->observation.missing_timestamps);
+    if (!p->cancelled && !retry_with_new_secret(w, p))
+        fold(w, p);
+    probe_free(p);
+    if (w->removed)
+        let_go(w);
+    else
+        arm(w);
+    watched_run_queue(c);
+}
+
+/* --- life ---------------------------------------------------------------------------------------
+ */
+
+struct watched *watched_new(struct watch_context *context, struct server_state *state,
+                            struct endpoint_set *set, const struct server *server,
+                            int64_t spread_ns)
+{
+    struct watched *w = calloc(1, sizeof *w);
+    int64_t now_ns = clock_monotonic_ns();
+
+    if (!w)
+        return NULL;
+    context->host.finished = on_finished;
+    w->context = context;
+    w->state = server_state_ref(state);
+    w->set = endpoint_set_ref(set);
+    w->server = server;
+    for (int kind = 0; kind < PROBE_COUNT; kind++)
+        w->slots[kind].interval_ns = base_interval_ns(w, (enum probe_kind)kind);
+    w->slots[PROBE_INSPECT].due_ns = now_ns + (int64_t)(server->key_hash % (uint64_t)spread_ns);
+    uv_timer_init(context->host.loop, &w->timer);
+    w->timer.data = w;
+    arm(w);
+    return w;
+}
+
+void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    struct endpoint_set *old = w->set;
+
+    w->set = endpoint_set_ref(set);
+    for (int kind = 0; kind < PROBE_COUNT; kind++) {
+        int64_t before_ns = base_interval_ns(w, (enum probe_kind)kind), after_ns;
+        struct slot *slot = &w->slots[kind];
+
+        after_ns = kind == PROBE_LOGIN ? server->login_interval_ns : server->interval_ns;
+        if (before_ns == after_ns)
+            continue;
+        slot->interval_ns = after_ns;
+        if (slot->due_ns > now_ns + after_ns)
+            slot->due_ns = now_ns + after_ns;
+    }
+    w->server = server;
+    endpoint_set_unref(old);
+    if (!w->probe && !w->queued)
+        arm(w);
+}
+
+void watched_remove(struct watched *w)
+{
+    w->removed = true;
+    uv_timer_stop(&w->timer);
+    if (w->queued)
+        unqueue(w);
+    if (w->probe)
+        probe_cancel(w->probe);
+    else
+        let_go(w);
+}

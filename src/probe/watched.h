@@ -1,0 +1,55 @@
+#pragma once
+/* One server as its worker watches it: when what is due, what was learned, what is in flight. */
+#include "probe.h"
+
+#include "pgtls/model/self.h"
+#include "pgtls/probe/caps.h"
+
+/* Per kind of probe. */
+struct slot {
+    int64_t due_ns;
+    int64_t interval_ns; /* in force */
+    uint64_t failures;   /* in a row */
+};
+
+struct watched {
+    struct watch_context *context;
+    struct server_state *state; /* a reference */
+    struct endpoint_set *set;   /* a reference; server is in it */
+    const struct server *server;
+    struct learned learned;
+    struct slot slots[PROBE_COUNT];
+    bool inspect_good;
+    bool retried;         /* this login failure has had its immediate retry with the new secret */
+    bool removed;         /* goes as soon as nothing is in flight */
+    uint64_t secret_seen; /* generation at the latest failed login */
+
+    uv_timer_t timer; /* the next thing due */
+    struct probe *probe;
+    char entered_as[64]; /* the address the caps count it under */
+    bool queued;         /* due, held back by a cap */
+    struct watched *next_queued;
+};
+
+/* What the watched servers of one worker share. */
+struct watch_context {
+    struct probe_host host;
+    struct caps caps;
+    struct self *self;
+    struct watched *queue, **queue_end;
+    uv_timer_t retry; /* while somebody is queued */
+};
+
+/* Starts watching; the first inspect comes within spread_ns. NULL when out of memory. */
+struct watched *watched_new(struct watch_context *context, struct server_state *state,
+                            struct endpoint_set *set, const struct server *server,
+                            int64_t spread_ns);
+
+/* A new generation of the same server. */
+void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server);
+
+/* Ends it; frees it when the loop has let go. */
+void watched_remove(struct watched *w);
+
+/* Whoever a cap held back may try again. */
+void watched_run_queue(struct watch_context *context);

@@ -1,0 +1,222 @@
+/* One worker. Other threads speak to it through a mailbox of one letter: the newest view, or stop.
+ */
+#include "worker.h"
+
+#include "watched.h"
+
+#include "pgtls/base/clock.h"
+#include "pgtls/base/log.h"
+#include "pgtls/base/str.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_SPREAD_NS  (2 * NS_PER_S) /* a small fleet has its first results within this */
+#define FIRST_PER_SECOND 250            /* of a large one, per worker */
+
+struct worker {
+    unsigned index, workers;
+    pthread_t thread;
+    uv_loop_t loop;
+    uv_async_t wake;
+    struct watch_context context;
+
+    pthread_mutex_t lock; /* of the mailbox */
+    struct fleet_view *letter;
+    bool stop;
+
+    struct fleet_view *view;  /* what is watched */
+    struct watched **watched; /* sorted by state */
+    size_t n_watched;
+};
+
+static int by_state(const void *a, const void *b)
+{
+    uintptr_t left = (uintptr_t)(*(struct watched *const *)a)->state;
+    uintptr_t right = (uintptr_t)(*(struct watched *const *)b)->state;
+
+    return (left > right) - (left < right);
+}
+
+static struct watched *find(const struct worker *w, struct server_state *state)
+{
+    struct watched key = {.state = state}, *at = &key, **found;
+
+    if (w->n_watched == 0)
+        return NULL;
+    found = bsearch(&at, w->watched, w->n_watched, sizeof at, by_state);
+    return found ? *found : NULL;
+}
+
+static bool is_ours(const struct worker *w, const struct server *s)
+{
+    return s->key_hash % w->workers == w->index;
+}
+
+static int64_t first_spread_ns(const struct worker *w, const struct fleet_view *view,
+                               const struct server *s)
+{
+    int64_t spread_ns = (int64_t)(view->n / w->workers) * NS_PER_S / FIRST_PER_SECOND;
+
+    if (spread_ns < FIRST_SPREAD_NS)
+        spread_ns = FIRST_SPREAD_NS;
+    return spread_ns < s->interval_ns ? spread_ns : s->interval_ns;
+}
+
+/* Servers that stay go on, new ones begin, the others end. */
+static void take_view(struct worker *w, struct fleet_view *view)
+{
+    struct watched **next = calloc(view->n ? view->n : 1, sizeof *next);
+    size_t n = 0;
+
+    if (!next) {
+        LOG(ERROR, "Out of memory: the new configuration is not watched", {NULL, NULL});
+        fleet_view_unref(view);
+        return;
+    }
+    caps_set(&w->context.caps, &view->set->settings, w->workers, clock_monotonic_ns());
+    for (size_t i = 0; i < view->n; i++) {
+        const struct server *s = &view->set->servers[i];
+        struct watched *known;
+
+        if (!is_ours(w, s))
+            continue;
+        known = find(w, view->servers[i]);
+        if (known)
+            watched_update(known, view->set, s);
+        else
+            known = watched_new(&w->context, view->servers[i], view->set, s,
+                                first_spread_ns(w, view, s));
+        if (known)
+            next[n++] = known;
+    }
+    qsort(next, n, sizeof *next, by_state);
+    for (size_t i = 0; i < w->n_watched; i++) {
+        struct watched *gone = w->watched[i];
+
+        if (!n || !bsearch(&gone, next, n, sizeof gone, by_state))
+            watched_remove(gone);
+    }
+    free(w->watched);
+    w->watched = next;
+    w->n_watched = n;
+    fleet_view_unref(w->view);
+    w->view = view;
+}
+
+static void end(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_watched; i++)
+        watched_remove(w->watched[i]);
+    w->n_watched = 0;
+    uv_close((uv_handle_t *)&w->context.retry, NULL);
+    uv_close((uv_handle_t *)&w->wake, NULL);
+    resolver_free(w->context.host.resolver);
+    w->context.host.resolver = NULL;
+}
+
+static void on_wake(uv_async_t *async)
+{
+    struct worker *w = async->data;
+    struct fleet_view *letter;
+    bool stop;
+
+    pthread_mutex_lock(&w->lock);
+    letter = w->letter;
+    w->letter = NULL;
+    stop = w->stop;
+    pthread_mutex_unlock(&w->lock);
+    if (stop) {
+        fleet_view_unref(letter);
+        end(w);
+    } else if (letter) {
+        take_view(w, letter);
+    }
+}
+
+static void *run(void *data)
+{
+    struct worker *w = data;
+    char name[16];
+
+    snprintf(name, sizeof name, "probe-%u", w->index);
+    pthread_setname_np(pthread_self(), name);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static void free_worker(struct worker *w)
+{
+    fleet_view_unref(w->letter);
+    fleet_view_unref(w->view);
+    free(w->watched);
+    trust_cache_free(w->context.host.trusts);
+    caps_deinit(&w->context.caps);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+static bool init(struct worker *w, const char *bundle_path, struct self *self)
+{
+    struct watch_context *c = &w->context;
+
+    if (uv_loop_init(&w->loop) != 0)
+        return false;
+    uv_async_init(&w->loop, &w->wake, on_wake);
+    w->wake.data = w;
+    uv_timer_init(&w->loop, &c->retry);
+    c->retry.data = c;
+    c->queue_end = &c->queue;
+    c->self = self;
+    c->host = (struct probe_host){.loop = &w->loop,
+                                  .resolver = resolver_new(&w->loop),
+                                  .trusts = trust_cache_new(bundle_path),
+                                  .bundle_path = bundle_path};
+    return c->host.resolver && c->host.trusts;
+}
+
+struct worker *worker_start(unsigned index, unsigned workers, const char *bundle_path,
+                            struct self *self, char *error, size_t size)
+{
+    struct worker *w = calloc(1, sizeof *w);
+
+    if (!w) {
+        str_copy(error, size, "out of memory");
+        return NULL;
+    }
+    w->index = index;
+    w->workers = workers;
+    pthread_mutex_init(&w->lock, NULL);
+    if (!init(w, bundle_path, self) || pthread_create(&w->thread, NULL, run, w) != 0) {
+        str_copy(error, size, "cannot start a worker: no memory, descriptors or threads");
+        free_worker(w); /* the program ends: the loop's handles go with it */
+        return NULL;
+    }
+    return w;
+}
+
+void worker_watch(struct worker *w, struct fleet_view *view)
+{
+    pthread_mutex_lock(&w->lock);
+    fleet_view_unref(w->letter);
+    w->letter = view;
+    pthread_mutex_unlock(&w->lock);
+    uv_async_send(&w->wake);
+}
+
+void worker_stop(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_mutex_unlock(&w->lock);
+    uv_async_send(&w->wake);
+}
+
+void worker_join(struct worker *w)
+{
+    pthread_join(w->thread, NULL);
+    uv_loop_close(&w->loop);
+    free_worker(w);
+}
