@@ -35,7 +35,8 @@ static const char intro[] =
     "  start at the directory of the file; `~` and `${…}` are not expanded.\n"
     "- Neither a secret nor a file of certificates needs to exist when the configuration is read:\n"
     "  they are read when they are needed, and again when they change.\n"
-    "- No `PG*` variable of the environment, no home directory and no service file has any say.\n"
+    "- No `PG*` variable of the environment, no home directory and no service file has any say,\n"
+    "  unless `password_env` or a path names it.\n"
     "- Anchors and aliases work (`&name`, `*name`); merge keys (`<<`) and tags do not.\n"
     "- A file holds at most 16 MiB and 100000 servers.\n";
 

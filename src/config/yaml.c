@@ -149,13 +149,24 @@ static bool is_null_word(const char *text, size_t len)
     return len == 0 || (len == 1 && *text == '~') || (len == 4 && memcmp(text, "null", 4) == 0);
 }
 
+/* libfyaml's token of a quoted scalar begins behind the quote; people count from the quote. */
+static struct place scalar_place(struct fy_token *token)
+{
+    struct place at = token_place(token);
+    enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+
+    if (at.column > 1 && (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED))
+        at.column--;
+    return at;
+}
+
 static void on_scalar(struct builder *b, const struct fy_event *e)
 {
     struct fy_token *token = e->scalar.value;
     size_t len = 0;
     const char *text = token ? fy_token_get_text(token, &len) : "";
     bool quoted = token && fy_token_scalar_style(token) != FYSS_PLAIN;
-    struct yaml_node *node = new_node(b, YAML_TEXT, token_place(token));
+    struct yaml_node *node = new_node(b, YAML_TEXT, scalar_place(token));
 
     refuse_tag(b, e->scalar.tag);
     if (b->failed)
