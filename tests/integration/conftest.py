@@ -72,6 +72,14 @@ def scratch():
         yield directory
 
 
+@pytest.fixture
+def tmp_path(scratch, request):
+    """pytest's own would leave its directories behind."""
+    path = scratch / f"tmp-{id(request)}"
+    path.mkdir()
+    return path
+
+
 @pytest.fixture(scope="session")
 def trust(scratch):
     directory = scratch / "trust"
