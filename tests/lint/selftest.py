@@ -1,0 +1,188 @@
+#!/usr/bin/python3
+"""Every lint must be able to fail: each is given small trees with one thing wrong, and the tree
+without it."""
+
+import copy
+import json
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import calls  # noqa: E402
+import dashboard_lint  # noqa: E402
+import formatting  # noqa: E402
+import layers  # noqa: E402
+import rules_lint  # noqa: E402
+import sizes  # noqa: E402
+import words  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def findings(check, files):
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        for name, text in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return list(check(root))
+
+
+class SourceLints(unittest.TestCase):
+    def found(self, check, name, text, word, **others):
+        result = findings(check, {name: text, **others})
+        self.assertEqual(len(result), 1, result)
+        self.assertIn(word, result[0])
+        self.assertTrue(result[0].startswith(name + ":"), result)
+
+    def clean(self, check, name, text):
+        self.assertEqual(findings(check, {name: text}), [])
+
+    def test_layers(self):
+        for name, include, word in (
+                ("src/base/a.c", '"pgtls/model/fleet.h"', "base must not include model"),
+                ("src/expose/a.c", '"pgtls/probe/scheduler.h"', "expose must not include probe"),
+                ("src/expose/a.c", '"pgtls/net/arrival.h"', "expose must not include net"),
+                ("include/pgtls/net/a.h", '"pgtls/tls/trust.h"', "net must not include tls"),
+                ("src/net/a.c", '"../base/b.h"', "own room only"),
+                ("src/net/a.c", '"pgtls/nowhere/b.h"', "no room nowhere"),
+                ("src/probe/a.c", "<libpq-fe.h>", "src/pg/login"),
+                ("src/expose/page.c", "<microhttpd.h>", "src/expose/http"),
+                ("src/tls/a.h", "<openssl/ssl.h>", "belongs to"),
+                ("src/probe/a.c", "<ares.h>", "resolver"),
+                ("src/app/a.c", "<libfyaml.h>", "src/config"),
+                ("include/pgtls/probe/a.h", "<uv.h>", "no public header")):
+            self.found(layers.check, name, f"#include {include}\n", word)
+        self.found(layers.check, "src/stray.c", "int x;\n", "none of the rooms")
+        self.found(layers.check, "src/net/a.c", "#include <stdio.h>\n", "comes first",
+                   **{"include/pgtls/net/a.h": ""})
+        self.clean(layers.check, "src/expose/a.c",
+                   '#include "pgtls/expose/b.h"\n#include "pgtls/model/fleet.h"\n#include "c.h"\n')
+
+    def test_calls(self):
+        self.found(calls.check, "src/net/a.c", "void f(void) { strcpy(a, b); }\n", "strcpy")
+        self.found(calls.check, "tests/unit/a.c", "\nint x = atoi (text);\n", ":2: atoi")
+        self.clean(calls.check, "src/net/a.c",
+                   "/* strcpy(a, b) */ const char *s = \"atoi(\"; int my_gets(int a);\n")
+
+    def test_sizes(self):
+        body = "    x++;\n"
+        self.found(sizes.check, "src/net/a.c", "void f(int x)\n{\n" + body * 98 + "}\n", "f has 101")
+        self.clean(sizes.check, "src/net/a.c", "void f(int x)\n{\n" + body * 97 + "}\n")
+        self.found(sizes.check, "tests/a.py", "def f(x):\n" + body * 100, "f has 101")
+        self.found(sizes.check, "src/net/a.h", "int x;\n" * 601, "601 lines")
+        self.clean(sizes.check, "src/net/a.h", "int x;\n" * 600)
+
+    def test_formatting(self):
+        style = {".clang-format": (ROOT / ".clang-format").read_text(encoding="utf-8")}
+        self.found(formatting.check, "src/net/a.c", "int  x;\n", "clang-format", **style)
+        self.found(formatting.check, "docs/a.md", "text \n", "white space")
+        self.found(formatting.check, "docs/a.md", "text", "no newline")
+        self.found(formatting.check, "alerts/a.yml", "a:\n\t- b\n", "a tab")
+        self.clean(formatting.check, "src/net/a.c", "int x;\n")
+
+    def test_words(self):
+        for text, word in (("see /work" "/main", "machine"), ("/home/somebody/x", "machine"),
+                           ("https://registry.npm" "js.org/x", "registry"), ("// TO" "DO", "promise"),
+                           ("Not implemen" "ted", "promise")):
+            self.found(words.check, "docs/a.md", text + "\n", word)
+        self.clean(words.check, "docs/a.md", "a frame/work of work, implemented; todo\n")
+
+
+class DashboardLint(unittest.TestCase):
+    """The shipped overview, with one thing changed at a time."""
+
+    def setUp(self):
+        self.board = json.loads((ROOT / "dashboards/overview.json").read_text(encoding="utf-8"))
+
+    def broken(self, change, word):
+        board = copy.deepcopy(self.board)
+        change(board)
+        result = findings(dashboard_lint.check, {"dashboards/x.json": json.dumps(board)})
+        self.assertTrue(result and word in result[0], (word, result))
+
+    def test_board(self):
+        for key, value, word in (("editable", True, "editable"), ("uid", "", "uid"), ("id", 1, "id"),
+                                 ("schemaVersion", 30, "schemaVersion"), ("tags", [], "tags"),
+                                 ("links", [{}], "link"), ("description", "", "description")):
+            self.broken(lambda board, k=key, v=value: board.update({k: v}), word)
+
+    def test_templates(self):
+        def variable(number, **values):
+            return lambda board: board["templating"]["list"][number].update(values)
+        self.broken(variable(0, label="Source"), "Data source")
+        self.broken(variable(1, multi=False), "variable job")
+        self.broken(variable(2, allValue=".*"), "variable instance")
+        self.broken(variable(3, refresh=1), "reloaded")
+        self.broken(variable(3, definition="pgtls_up"), "label_values")
+
+    def test_panels(self):
+        def panel(**values):
+            return lambda board: board["panels"][1].update(values)
+        self.broken(panel(title=""), "title")
+        self.broken(panel(description=""), "description")
+        self.broken(panel(targets=[]), "asks nothing")
+        self.broken(panel(datasource={"uid": "abc"}), "data source")
+        self.broken(panel(gridPos={"x": 20, "y": 1, "w": 5, "h": 4}), "wider")
+        self.broken(panel(gridPos={"x": 3, "y": 1, "w": 3, "h": 4}), "lies on")
+        self.broken(panel(fieldConfig={"defaults": {"unit": "suffix:x", "thresholds": {
+            "mode": "absolute", "steps": [{"value": None}]}}}), "unit")
+        self.broken(panel(fieldConfig={"defaults": {"unit": "s", "thresholds": {
+            "mode": "absolute", "steps": [{"value": 1}]}}}), "thresholds")
+
+    def test_expressions(self):
+        both = 'job=~"$job", instance=~"$instance"'
+        for expr, word in (
+                ("pgtls_up", "chosen"), ('pgtls_up{job=~"$job"}', "chosen"),
+                (f"sum(pgtls_probes_total{{{both}}})", "counter"),
+                (f"rate(pgtls_probes_total{{{both}}}[5m])", "$__rate_interval"),
+                (f"sum(pgtls_up{{{both}}}", "unclosed"), (f"nosuch(pgtls_up{{{both}}})", "nosuch"),
+                ("", "empty")):
+            self.broken(lambda board, e=expr: board["panels"][1]["targets"][0].update(expr=e), word)
+
+
+class RulesLint(unittest.TestCase):
+    """The shipped rules, with one thing changed at a time."""
+
+    def broken(self, name, old, new, word):
+        files = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+                 for place in ("alerts", "docs/runbooks", "tests/alerts", "dashboards")
+                 for path in sorted((ROOT / place).rglob("*")) if path.suffix in {".yml", ".md", ".json"}}
+        files["docs/metrics.md"] = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+        self.assertIn(old, files[name])
+        files[name] = files[name].replace(old, new)
+        result = findings(rules_lint.check, files)
+        self.assertTrue(any(word in finding for finding in result), (word, result))
+
+    def test_alerts(self):
+        rules = "alerts/pgtls.rules.yml"
+        for old, new, word in (
+                ("alert: PgtlsEndpointDown", "alert: Endpoint_Down", "PgtlsCamelCase"),
+                ("severity: critical", "severity: page", "severity"),
+                ("        for: 2m\n", "", "`for`"),
+                ("summary: A PostgreSQL endpoint is down.", "summary: '{{ $value }}'", "summary"),
+                ("$value", "$worth", "description does not use $value"),
+                ("runbooks/PgtlsEndpointDown.md", "runbooks/X.md", "runbook_url"),
+                ("/d/pgtls-overview", "/d/other", "dashboard_url"),
+                ("pgtls_endpoint_up", "pgtls_endpoint_upp", "has no pgtls_endpoint_upp")):
+            self.broken(rules, old, new, word)
+
+    def test_runbooks(self):
+        book = "docs/runbooks/PgtlsEndpointDown.md"
+        self.broken(book, "## Impact", "## Effects", "headings")
+        self.broken("alerts/pgtls.rules.yml", "alert: PgtlsEndpointDown", "alert: PgtlsNew",
+                    "no such alert")
+        self.broken("alerts/pgtls.rules.yml", "alert: PgtlsEndpointDown", "alert: PgtlsNew",
+                    "docs/runbooks/PgtlsNew.md:1: is missing")
+
+    def test_tests(self):
+        self.broken("tests/alerts/endpoints.test.yml", "alertname: PgtlsServerDown", "alertname: X",
+                    "PgtlsServerDown resolves")
+
+
+if __name__ == "__main__":
+    unittest.main()
