@@ -66,7 +66,7 @@ bool socket_drain(int fd)
         if (n == 0)
             return true;
         if (n < 0)
-            return errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+            return errno != EAGAIN && errno != EINTR;
     }
     return false;
 }

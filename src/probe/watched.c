@@ -138,24 +138,22 @@ static void unqueue(struct watched *w)
 
 void watched_run_queue(struct watch_context *c)
 {
-    struct watched *w = c->queue;
+    struct watched **at = &c->queue;
 
-    while (w) {
-        struct watched *next = w->next_queued;
+    while (*at) {
+        struct watched *w = *at;
 
         unqueue(w);
-        if (!try_start(w)) {
-            /* Back to where it stood: those behind it wait for other addresses, perhaps. */
-            w->queued = true;
-            w->next_queued = c->queue;
-            if (!c->queue)
-                c->queue_end = &w->next_queued;
-            c->queue = w;
-            if (c->caps.max_per_address == 0)
-                break; /* the same cap holds everybody */
-            next = NULL;
-        }
-        w = next;
+        if (try_start(w))
+            continue;
+        w->queued = true; /* back to where it stood */
+        w->next_queued = *at;
+        *at = w;
+        at = &w->next_queued;
+        if (!*at)
+            c->queue_end = at;
+        if (c->caps.max_per_address == 0)
+            break; /* the same cap holds everybody; else others may wait for other addresses */
     }
     if (!c->queue)
         uv_timer_stop(&c->retry);

@@ -60,7 +60,7 @@ static int bio_read(BIO *bio, char *to, int size)
         c->missing_timestamps += !arrival.stamped;
     } else if (n == 0) {
         c->eof = true;
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+    } else if (errno == EAGAIN || errno == EINTR) {
         BIO_set_retry_read(bio);
     } else {
         c->read_errno = errno;
@@ -77,7 +77,7 @@ static int bio_write(BIO *bio, const char *from, int size)
     if (c->write_errno)
         return size;
     n = send(c->fd, from, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         BIO_set_retry_write(bio);
     } else if (n < 0) {
         c->write_errno = errno; /* the next read tells why */

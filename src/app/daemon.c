@@ -1,0 +1,314 @@
+/* The daemon. The main thread owns the configuration: signals and the HTTP server's reload requests
+ * come to its loop, and it alone swaps generations. */
+#include "pgtls/app/daemon.h"
+
+#include "pgtls/base/buf.h"
+#include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
+#include "pgtls/config/config.h"
+#include "pgtls/expose/http.h"
+#include "pgtls/model/fleet.h"
+#include "pgtls/model/self.h"
+#include "pgtls/pg/login.h"
+#include "pgtls/probe/scheduler.h"
+#include "pgtls_version.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+#define REQUEST_DEADLINE_NS (30 * NS_PER_S)
+#define STOP_GRACE_NS       (300 * NS_PER_MS)
+
+struct daemon {
+    const struct flags *flags;
+    struct self self;
+    struct fleet *fleet;
+    struct scheduler *scheduler;
+    struct http_server *http;
+
+    uv_loop_t loop;
+    uv_signal_t on_term, on_int, on_hup;
+    uv_async_t on_request;
+
+    /* A reload asked for by HTTP, which waits for its outcome. */
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    uint64_t asked, answers;
+    bool outcome;
+    char reason[1024];
+};
+
+/* --- configuration -------------------------------------------------------------------------- */
+
+static struct endpoint_set *load(const struct flags *flags, struct config_messages *messages)
+{
+    const char *dsn = getenv("DATABASE_URL");
+
+    if (flags->config_file)
+        return config_load_file(flags->config_file, messages);
+    return config_load_dsn("DATABASE_URL", dsn, messages);
+}
+
+static bool nothing_to_watch(const struct flags *flags)
+{
+    const char *dsn = getenv("DATABASE_URL");
+
+    if (flags->config_file || (dsn && *dsn))
+        return false;
+    fputs("pgtls_exporter: nothing to watch: give --config.file=FILE, or put a connection string "
+          "into the environment variable DATABASE_URL\n",
+          stderr);
+    return true;
+}
+
+static void log_messages(const struct config_messages *messages)
+{
+    for (size_t i = 0; i < messages->n; i++) {
+        if (messages->items[i].severity == CONFIG_ERROR)
+            LOG(ERROR, "Configuration error", {"error", messages->items[i].text});
+        else
+            LOG(WARN, "Configuration warning", {"warning", messages->items[i].text});
+    }
+}
+
+/* Prints every message to stderr, as compilers do. */
+static void print_messages(const struct config_messages *messages)
+{
+    for (size_t i = 0; i < messages->n; i++)
+        fprintf(stderr, "%s: %s\n",
+                messages->items[i].severity == CONFIG_ERROR ? "error" : "warning",
+                messages->items[i].text);
+    if (messages->errors + messages->warnings > messages->n)
+        fprintf(stderr, "… and %zu more\n", messages->errors + messages->warnings - messages->n);
+}
+
+int daemon_check(const struct flags *flags)
+{
+    struct config_messages messages = {0};
+    struct endpoint_set *set;
+
+    if (nothing_to_watch(flags))
+        return 1;
+    set = load(flags, &messages);
+    print_messages(&messages);
+    if (set)
+        printf("%s: good: %zu endpoint%s, %zu server%s, %zu warning%s\n",
+               flags->config_file ? flags->config_file : "DATABASE_URL", set->n_endpoints,
+               set->n_endpoints == 1 ? "" : "s", set->n_servers, set->n_servers == 1 ? "" : "s",
+               messages.warnings, messages.warnings == 1 ? "" : "s");
+    else
+        fprintf(stderr, "%zu error%s\n", messages.errors, messages.errors == 1 ? "" : "s");
+    config_messages_deinit(&messages);
+    endpoint_set_unref(set);
+    return set ? 0 : 1;
+}
+
+/* A login that this libpq cannot do is said once, when the configuration arrives. */
+static void warn_unsupported(const struct endpoint_set *set)
+{
+    for (size_t i = 0; i < set->n_servers; i++) {
+        const struct server *s = &set->servers[i];
+        char reason[256] = "";
+
+        if (s->login && !login_supported(s, reason, sizeof reason))
+            LOG(WARN, "Inspected only, no login", {"pg_cluster", s->cluster},
+                {"pg_endpoint", s->endpoint}, {"server", s->name}, {"reason", reason});
+    }
+}
+
+/* Loads and swaps in a generation; the old one stays in force when that fails. */
+static bool reload(struct daemon *d)
+{
+    struct config_messages messages = {0};
+    struct endpoint_set *set = load(d->flags, &messages);
+    bool ok = set && fleet_set(d->fleet, set);
+    char endpoints[24], servers[24];
+
+    log_messages(&messages);
+    d->reason[0] = '\0';
+    atomic_store(&d->self.reload_successful, ok);
+    if (ok) {
+        atomic_store(&d->self.reload_success_realtime_ns, clock_realtime_ns());
+        snprintf(endpoints, sizeof endpoints, "%zu", set->n_endpoints);
+        snprintf(servers, sizeof servers, "%zu", set->n_servers);
+        warn_unsupported(set);
+        scheduler_watch(d->scheduler, d->fleet);
+        LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers});
+    } else {
+        str_copy(d->reason, sizeof d->reason,
+                 messages.n > 0 ? messages.items[0].text : "out of memory");
+        LOG(ERROR, "Configuration not loaded; the one before stays in force", {"error", d->reason});
+    }
+    config_messages_deinit(&messages);
+    endpoint_set_unref(set);
+    return ok;
+}
+
+/* --- signals and requests --------------------------------------------------------------------- */
+
+static void on_end(uv_signal_t *signal, int number)
+{
+    LOG(INFO, "Ending", {"signal", number == SIGTERM ? "TERM" : "INT"});
+    uv_stop(signal->loop);
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    (void)number;
+    reload(signal->data);
+}
+
+static void on_reload_request(uv_async_t *async)
+{
+    struct daemon *d = async->data;
+    bool ok = reload(d);
+
+    pthread_mutex_lock(&d->lock);
+    d->outcome = ok;
+    d->answers = d->asked;
+    pthread_cond_broadcast(&d->answered);
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* On the HTTP thread. */
+static bool request_reload(void *context, struct buf *message)
+{
+    struct daemon *d = context;
+    struct timespec until;
+    uint64_t mine;
+    bool ok;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    pthread_mutex_lock(&d->lock);
+    mine = ++d->asked;
+    uv_async_send(&d->on_request);
+    while (d->answers < mine && pthread_cond_timedwait(&d->answered, &d->lock, &until) == 0)
+        ;
+    ok = d->answers >= mine && d->outcome;
+    if (!ok)
+        buf_add_str(message, d->answers >= mine ? d->reason : "the reload takes too long");
+    pthread_mutex_unlock(&d->lock);
+    return ok;
+}
+
+/* --- life --------------------------------------------------------------------------------------
+ */
+
+/* Every server in flight takes a descriptor: as many as the system lets an ordinary process have.
+ */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* Passwords pass through this memory: no core image, no look from other processes. */
+static void protect_memory(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static bool start_http(struct daemon *d)
+{
+    const struct http_options options = {.addresses = d->flags->listen,
+                                         .n_addresses = d->flags->n_listen,
+                                         .telemetry_path = d->flags->telemetry_path,
+                                         .max_requests = (unsigned)d->flags->max_requests,
+                                         .request_deadline_ns = REQUEST_DEADLINE_NS,
+                                         .reload = request_reload,
+                                         .reload_context = d};
+    char error[256] = "";
+
+    d->http = http_server_start(&options, d->fleet, &d->self, error, sizeof error);
+    if (!d->http) {
+        LOG(ERROR, "Cannot listen", {"error", error});
+        return false;
+    }
+    for (size_t i = 0; i < d->flags->n_listen; i++)
+        LOG(INFO, "Listening on", {"address", http_server_address(d->http, i)});
+    return true;
+}
+
+static void watch_signal(struct daemon *d, uv_signal_t *handle, uv_signal_cb callback, int number)
+{
+    uv_signal_init(&d->loop, handle);
+    handle->data = d;
+    uv_signal_start(handle, callback, number);
+}
+
+static bool start(struct daemon *d)
+{
+    struct scheduler_options options = {.workers = (unsigned)d->flags->workers};
+    char error[256] = "out of memory";
+
+    d->fleet = fleet_new();
+    d->scheduler = d->fleet ? scheduler_start(&options, &d->self, error, sizeof error) : NULL;
+    if (!d->scheduler) {
+        LOG(ERROR, "Cannot start", {"error", error});
+        return false;
+    }
+    if (!reload(d) || !start_http(d))
+        return false;
+    atomic_store(&d->self.ready, true);
+    return true;
+}
+
+static void stop(struct daemon *d)
+{
+    atomic_store(&d->self.ready, false);
+    if (d->http)
+        http_server_stop(d->http, STOP_GRACE_NS);
+    if (d->scheduler)
+        scheduler_stop(d->scheduler);
+    fleet_free(d->fleet);
+}
+
+static void on_walk(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+int daemon_run(const struct flags *flags)
+{
+    struct daemon d = {
+        .flags = flags, .lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
+    bool ok;
+
+    if (nothing_to_watch(flags))
+        return 1;
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    protect_memory();
+    login_setup();
+    self_init(&d.self);
+    uv_loop_init(&d.loop);
+    uv_async_init(&d.loop, &d.on_request, on_reload_request);
+    d.on_request.data = &d;
+    watch_signal(&d, &d.on_term, on_end, SIGTERM);
+    watch_signal(&d, &d.on_int, on_end, SIGINT);
+    watch_signal(&d, &d.on_hup, on_hangup, SIGHUP);
+    LOG(INFO, "Starting pgtls_exporter", {"version", PGTLS_VERSION}, {"revision", PGTLS_REVISION});
+    ok = start(&d);
+    if (ok)
+        uv_run(&d.loop, UV_RUN_DEFAULT);
+    stop(&d);
+    uv_walk(&d.loop, on_walk, NULL);
+    uv_run(&d.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&d.loop);
+    return ok ? 0 : 1;
+}
