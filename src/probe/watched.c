@@ -42,12 +42,15 @@ static int64_t base_interval_ns(const struct watched *w, enum probe_kind kind)
     return kind == PROBE_LOGIN ? w->server->login_interval_ns : w->server->interval_ns;
 }
 
-/* Each kind has its own moment within its interval. */
+/* Each kind has its own moment within its interval. The first probe came out of turn, and a backoff
+ * shifts turns: what would follow within half an interval waits for the turn after. */
 static int64_t next_due_ns(const struct watched *w, enum probe_kind kind, int64_t now_ns)
 {
     uint64_t hash = str_hash(w->server->key_hash, probe_kind_name(kind));
+    const struct slot *slot = &w->slots[kind];
+    int64_t due_ns = schedule_next(hash, slot->interval_ns, now_ns);
 
-    return schedule_next(hash, w->slots[kind].interval_ns, now_ns);
+    return due_ns - slot->started_ns < slot->interval_ns / 2 ? due_ns + slot->interval_ns : due_ns;
 }
 
 /* --- starting -----------------------------------------------------------------------------------
@@ -69,6 +72,7 @@ static void start(struct watched *w, enum probe_kind kind, int64_t now_ns)
     struct slot *slot = &w->slots[kind];
 
     count_start(w, slot, now_ns);
+    slot->started_ns = now_ns;
     w->probe = probe_start(&w->context->host, kind, w->set, w->server, &w->learned, w);
     if (w->probe)
         return;

@@ -7,7 +7,7 @@
 
 /* Per kind of probe. */
 struct slot {
-    int64_t due_ns;
+    int64_t due_ns, started_ns;
     int64_t interval_ns; /* in force */
     uint64_t failures;   /* in a row */
 };
