@@ -45,16 +45,18 @@ static const struct {
     {"SASL authentication failed", FAULT_PASSWORD_FAILED},      /* + PgBouncer */
     {"The password that was provided for the role*", FAULT_PASSWORD_FAILED}, /* RDS Proxy */
     {"password for user \"*is wrong*", FAULT_PASSWORD_FAILED},               /* PgDog */
-    {"certificate authentication failed*", FAULT_CLIENT_CERT_CN_MISMATCH},   /* + both */
-    {"TLS certificate name mismatch", FAULT_CLIENT_CERT_CN_MISMATCH},        /* PgBouncer */
-    {"PAM authentication failed", FAULT_AUTH_EXTERNAL_FAILED},               /* PgBouncer */
-    {"LDAP authentication failed", FAULT_AUTH_EXTERNAL_FAILED},              /* PgBouncer */
-    {"unix socket login rejected", FAULT_AUTH_EXTERNAL_FAILED},              /* PgBouncer */
-    {"IAM authentication failed*", FAULT_AUTH_EXTERNAL_FAILED},              /* RDS Proxy */
-    {"user blocked*", FAULT_AUTHORIZATION_REJECTED},                         /* + Odyssey */
-    {"no such user*", FAULT_ROLE_MISSING},                                   /* + PgBouncer */
-    {"(ENOTFOUND) *", FAULT_ROLE_MISSING},                                   /* Supavisor */
-    {"Tenant or user not found", FAULT_ROLE_MISSING},                        /* Supavisor */
+    {"certificate authentication failed*",
+     FAULT_CLIENT_CERT_CN_MISMATCH},                                  /* + PgBouncer, Odyssey */
+    {"TLS certificate name mismatch", FAULT_CLIENT_CERT_CN_MISMATCH}, /* PgBouncer */
+    {"PAM authentication failed", FAULT_AUTH_EXTERNAL_FAILED},        /* PgBouncer */
+    {"LDAP authentication failed", FAULT_AUTH_EXTERNAL_FAILED},       /* PgBouncer */
+    {"unix socket login rejected", FAULT_AUTH_EXTERNAL_FAILED},       /* PgBouncer */
+    {"IAM authentication failed*", FAULT_AUTH_EXTERNAL_FAILED},       /* RDS Proxy */
+    {"user blocked*", FAULT_AUTHORIZATION_REJECTED},                  /* + Odyssey */
+    {"no such user*", FAULT_ROLE_MISSING},                            /* + PgBouncer */
+    {"\"trust\" authentication failed", FAULT_ROLE_MISSING}, /* + PgBouncer: not in its list */
+    {"(ENOTFOUND) *", FAULT_ROLE_MISSING},                   /* Supavisor */
+    {"Tenant or user not found", FAULT_ROLE_MISSING},        /* Supavisor */
     {"This RDS proxy has no credentials for the role*", FAULT_ROLE_MISSING},
     {"* does not have login privilege", FAULT_ROLE_NOLOGIN},  /* CockroachDB */
     {"Endpoint ID is not specified*", FAULT_SNI_MISSING},     /* Neon */
@@ -66,9 +68,9 @@ static const struct {
     {"No pool configured for database*", FAULT_DATABASE_MISSING},         /* pgcat */
     {"database \"*\" is disabled", FAULT_POOLER_DATABASE_DISABLED},       /* PgBouncer */
     {"database removed", FAULT_POOLER_DATABASE_DISABLED},                 /* PgBouncer */
-    {"unsupported startup parameter*", FAULT_STARTUP_PARAMETER_REJECTED}, /* PgBouncer */
+    {"unsupported startup parameter*", FAULT_STARTUP_PARAMETER_REJECTED}, /* + PgBouncer */
     {"unsupported options startup parameter*", FAULT_STARTUP_PARAMETER_REJECTED},
-    {"old V2 protocol not supported", FAULT_PROTOCOL_UNSUPPORTED}, /* PgBouncer */
+    {"old V2 protocol not supported", FAULT_PROTOCOL_UNSUPPORTED}, /* + PgBouncer */
 
     /* No room. */
     {"no more connections allowed*", FAULT_POOLER_MAX_CLIENT_CONN},           /* + PgBouncer */
@@ -107,6 +109,8 @@ static const struct {
 
     /* The back end's own words, relayed without its routine and, by older PgBouncer, under 08P01.
      * Translated ones are left to their SQLSTATE. */
+    {"* authentication failed for user \"*\"", FAULT_AUTH_EXTERNAL_FAILED}, /* LDAP and its like */
+    {"connection requires a valid client certificate", FAULT_POOLER_BACKEND_LOGIN_FAILED},
     {"role \"*\" does not exist", FAULT_ROLE_MISSING},
     {"role \"*\" is not permitted to log in", FAULT_ROLE_NOLOGIN},
     {"database \"*\" does not exist", FAULT_DATABASE_MISSING},
