@@ -37,8 +37,14 @@ static void test_buf_doubles_read_back(void **state)
         double value;
         const char *text;
     } rows[] = {
-        {0, "0"}, {1, "1"}, {-3, "-3"}, {0.1, "0.1"}, {0.005, "0.005"}, {1e300, "1e+300"},
-        {1700000000, "1700000000"}, {1700000000.125, "1700000000.125"},
+        {0, "0"},
+        {1, "1"},
+        {-3, "-3"},
+        {0.1, "0.1"},
+        {0.005, "0.005"},
+        {1e300, "1e+300"},
+        {1700000000, "1700000000"},
+        {1700000000.125, "1700000000.125"},
         {0.1 + 0.2, "0.30000000000000004"},
     };
 
@@ -58,9 +64,20 @@ static void test_durations_both_ways(void **state)
         const char *text;
         int64_t ns; /* -1: refused */
     } rows[] = {
-        {"0", 0}, {"30s", 30 * NS_PER_S}, {"1m30s", 90 * NS_PER_S}, {"500ms", 500 * NS_PER_MS},
-        {"1d", 86400 * NS_PER_S}, {"", -1}, {"30", -1}, {"s", -1}, {"-1s", -1}, {"1.5s", -1},
-        {"10y", -1}, {"99999999999999999d", -1}, {" 1s", -1}, {"1s ", -1},
+        {"0", 0},
+        {"30s", 30 * NS_PER_S},
+        {"1m30s", 90 * NS_PER_S},
+        {"500ms", 500 * NS_PER_MS},
+        {"1d", 86400 * NS_PER_S},
+        {"", -1},
+        {"30", -1},
+        {"s", -1},
+        {"-1s", -1},
+        {"1.5s", -1},
+        {"10y", -1},
+        {"99999999999999999d", -1},
+        {" 1s", -1},
+        {"1s ", -1},
     };
 
     (void)state;
@@ -142,11 +159,11 @@ static void test_stopwatch_leaves_out_the_time_we_were_busy(void **state)
 
     (void)state;
     stopwatch_start(&w, 100);
-    stopwatch_worked(&w, 5, 106);   /* sent at 106 */
-    stopwatch_arrived(&w, 206);     /* answered after 100 */
-    stopwatch_worked(&w, 7, 900);   /* noticed late, worked 7 */
+    stopwatch_worked(&w, 5, 106); /* sent at 106 */
+    stopwatch_arrived(&w, 206);   /* answered after 100 */
+    stopwatch_worked(&w, 7, 900); /* noticed late, worked 7 */
     assert_int_equal(stopwatch_total_ns(&w), 112);
-    stopwatch_arrived(&w, 500);     /* older than our send: counts nothing */
+    stopwatch_arrived(&w, 500); /* older than our send: counts nothing */
     assert_int_equal(stopwatch_total_ns(&w), 112);
 }
 
