@@ -21,7 +21,7 @@ struct options {
     struct login_params params;
     struct secret password;
     int64_t repeat, timeout_ms;
-    char *anchors;
+    struct pem *anchors;
 };
 
 static void die(const char *what, const char *name)
@@ -95,7 +95,7 @@ static void set(struct options *o, const char *key, const char *value)
         o->password.present = true;
         str_copy(o->password.text, sizeof o->password.text, value);
     } else if (strcmp(key, "anchors") == 0) {
-        o->params.anchors = read_pem(value);
+        o->params.anchors = o->anchors = read_pem(value);
     } else {
         set_number(o, key, value);
     }
@@ -175,5 +175,6 @@ int main(int argc, char **argv)
 
         printf("cpu_ms_per_login=%.3f\n", (double)us / 1000.0 / (double)o.repeat);
     }
+    pem_unref(o.anchors);
     return good ? 0 : 1;
 }
