@@ -1,0 +1,139 @@
+/* probe/: when a probe is due, how failures back off, what the caps let through. */
+#include "pgtls/base/clock.h"
+#include "pgtls/model/server.h"
+#include "pgtls/probe/caps.h"
+#include "pgtls/probe/schedule.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_a_server_keeps_its_moment(void **state)
+{
+    const int64_t interval = 30 * NS_PER_S;
+
+    (void)state;
+    for (uint64_t hash = 1; hash < 1000; hash += 7) {
+        uint64_t key = hash * UINT64_C(0x9e3779b97f4a7c15);
+        int64_t first = schedule_next(key, interval, 12345 * NS_PER_S + 17);
+
+        assert_true(first > 12345 * NS_PER_S + 17);
+        assert_true(first <= 12345 * NS_PER_S + 17 + interval);
+        assert_true(schedule_next(key, interval, first) == first + interval);
+        assert_true(schedule_next(key, interval, first - 1) == first);
+    }
+}
+
+static void test_servers_spread_over_the_interval(void **state)
+{
+    enum { TENTHS = 10, SERVERS = 10000 };
+    const int64_t interval = 10 * NS_PER_S;
+    int tenths[TENTHS] = {0};
+
+    (void)state;
+    for (int i = 0; i < SERVERS; i++) {
+        char name[32];
+        int64_t due;
+
+        snprintf(name, sizeof name, "db%d:5432", i);
+        due = schedule_next(server_key_hash("c", "write", name), interval, 0);
+        tenths[due % interval * TENTHS / interval]++;
+    }
+    for (int i = 0; i < TENTHS; i++)
+        assert_in_range(tenths[i], SERVERS / TENTHS * 85 / 100, SERVERS / TENTHS * 115 / 100);
+}
+
+static void test_backoff(void **state)
+{
+    static const struct {
+        enum probe_kind kind;
+        enum fault_class class;
+        int interval_s, failures, expected_s;
+    } rows[] = {
+        {PROBE_INSPECT, FAULT_CLASS_NETWORK, 10, 0, 10},
+        {PROBE_INSPECT, FAULT_CLASS_NETWORK, 10, 1, 10},
+        {PROBE_INSPECT, FAULT_CLASS_NETWORK, 10, 2, 20},
+        {PROBE_INSPECT, FAULT_CLASS_NETWORK, 10, 3, 40},
+        {PROBE_INSPECT, FAULT_CLASS_NETWORK, 10, 99, 40},
+        {PROBE_INSPECT, FAULT_CLASS_NETWORK, 30, 99, 60},
+        {PROBE_INSPECT, FAULT_CLASS_AUTH, 30, 99, 60},
+        {PROBE_INSPECT, FAULT_CLASS_NETWORK, 300, 99, 300}, /* never more often than asked */
+        {PROBE_LOGIN, FAULT_CLASS_NETWORK, 60, 99, 60},
+        {PROBE_LOGIN, FAULT_CLASS_AUTH, 60, 1, 60},
+        {PROBE_LOGIN, FAULT_CLASS_AUTH, 60, 4, 480},
+        {PROBE_LOGIN, FAULT_CLASS_AUTH, 60, 99, 900},
+        {PROBE_LOGIN, FAULT_CLASS_CAPACITY, 60, 1000000, 900},
+        {PROBE_LOGIN, FAULT_CLASS_AUTH, 3600, 99, 3600},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(schedule_backoff(rows[i].kind, rows[i].class,
+                                          rows[i].interval_s * NS_PER_S,
+                                          (uint64_t)rows[i].failures),
+                         rows[i].expected_s * NS_PER_S);
+}
+
+static void test_caps_in_all_and_per_address(void **state)
+{
+    const struct settings settings = {.max_in_flight = 5, .max_in_flight_per_address = 2};
+    struct caps caps = {0};
+
+    (void)state;
+    caps_set(&caps, &settings, 1, 0);
+    assert_true(caps_enter(&caps, "10.0.0.1", 0));
+    assert_true(caps_enter(&caps, "10.0.0.1", 0));
+    assert_false(caps_enter(&caps, "10.0.0.1", 0));
+    assert_true(caps_enter(&caps, "10.0.0.2", 0));
+    assert_true(caps_enter(&caps, "", 0));
+    assert_true(caps_enter(&caps, "", 0));
+    assert_false(caps_enter(&caps, "10.0.0.3", 0));
+    caps_leave(&caps, "");
+    assert_false(caps_enter(&caps, "10.0.0.1", 0));
+    caps_leave(&caps, "10.0.0.1");
+    assert_true(caps_enter(&caps, "10.0.0.1", 0));
+    caps_deinit(&caps);
+}
+
+static void test_caps_are_shared_between_workers(void **state)
+{
+    const struct settings settings = {.max_in_flight = 5};
+    struct caps caps = {0};
+
+    (void)state;
+    caps_set(&caps, &settings, 2, 0);
+    assert_int_equal(caps.max_in_flight, 3);
+    caps_deinit(&caps);
+}
+
+static void test_caps_on_new_connections(void **state)
+{
+    const struct settings settings = {.max_connections_per_second = 100};
+    struct caps caps = {0};
+    int entered = 0;
+
+    (void)state;
+    caps_set(&caps, &settings, 1, 0);
+    for (int64_t now = 0; now < NS_PER_S; now += NS_PER_MS)
+        entered += caps_enter(&caps, "", now);
+    assert_in_range(entered, 100, 111); /* the rate, and what a tenth of a second saves up */
+    caps_deinit(&caps);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_server_keeps_its_moment),
+        cmocka_unit_test(test_servers_spread_over_the_interval),
+        cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_caps_in_all_and_per_address),
+        cmocka_unit_test(test_caps_are_shared_between_workers),
+        cmocka_unit_test(test_caps_on_new_connections),
+    };
+
+    return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
+}
