@@ -182,6 +182,7 @@ struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust 
                               struct chain_memory *memory)
 {
     static const unsigned char alpn[] = "\x0apostgresql";
+    char name[256]; /* the longest that SNI can carry, and not const: OpenSSL's macro wants it so */
     struct tls_conn *c = calloc(1, sizeof *c);
     BIO *bio = NULL;
 
@@ -201,8 +202,8 @@ struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust 
     SSL_set_msg_callback(c->ssl, on_message);
     SSL_set_msg_callback_arg(c->ssl, c);
     SSL_set_connect_state(c->ssl);
-    if (server->sslsni && !is_address(server->host))
-        SSL_set_tlsext_host_name(c->ssl, server->host);
+    if (server->sslsni && !is_address(server->host) && str_copy(name, sizeof name, server->host))
+        SSL_set_tlsext_host_name(c->ssl, name);
     if (server->negotiation == NEGOTIATION_DIRECT)
         SSL_set_alpn_protos(c->ssl, alpn, sizeof alpn - 1);
     return c;
