@@ -78,7 +78,8 @@ static void key_text(const X509 *x, char *to, size_t size)
         int nid = OBJ_txt2nid(group);
         const char *nist = nid != NID_undef ? EC_curve_nid2nist(nid) : NULL;
 
-        snprintf(to, size, "EC-%s", nist ? nist : group);
+        str_copy(to, size, "EC-");
+        str_copy(to + 3, size - 3, nist ? nist : group);
     } else if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) {
         snprintf(to, size, "RSA-%d", EVP_PKEY_get_bits(key));
     } else {
