@@ -78,7 +78,7 @@ static void report_unknown(const struct reader *r, const struct yaml_node *key, 
     struct buf where = BUF_INIT(256);
     size_t n = 0;
 
-    shown(value, key->text);
+    str_clean(value, sizeof value, key->text, key->len);
     for (size_t i = 0; i < n_config_keys && n < MAX_KEYS_OF_LEVEL; i++) {
         if (config_keys[i].levels & LEVEL_BIT(level))
             names[n++] = config_keys[i].name;

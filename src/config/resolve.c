@@ -301,7 +301,9 @@ static void add_server(struct building *b, const struct endpoint_source *source,
     if (!check_tls(b, source, s) || !name_server(b, s))
         return;
     if (names_add(&b->server_names, s->name, s->name, &b->failed)) {
-        report_error(b->reader.report, at, "host: \"%s\" is there twice", s->name);
+        /* What came from a connection string is not quoted, see dsn.c. */
+        report_error(b->reader.report, at, "host: \"%s\" is there twice",
+                     host && !host->from_dsn ? s->name : "…");
         return;
     }
     if (b->failed) {

@@ -194,9 +194,12 @@ static bool read_enum(const struct input *in, struct setting *to)
 static bool read_flags(const struct input *in, struct setting *to)
 {
     struct input item = *in;
+    char value[SHOWN_SIZE];
 
     if (!in->node || in->node->kind != YAML_LIST)
-        return refuse(in, "a list is needed; write it in brackets: [%s]", in->key->names[0]);
+        return refuse(in, "a list is needed; write it in brackets: [%s]",
+                      in->node && in->node->kind == YAML_TEXT ? shown(value, in->text)
+                                                              : in->key->names[0]);
     for (const struct yaml_entry *e = in->node->first; e; e = e->next) {
         int i;
 

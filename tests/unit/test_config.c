@@ -1,5 +1,4 @@
-/* config/: what is in force after inheritance, and the messages people get. Paths given to the
- * loader begin with the source directory; messages are compared without it. */
+/* config/: what is in force after inheritance, whole files, sizes, and how a set is shared. */
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/config/config.h"
@@ -21,7 +20,7 @@ static struct endpoint_set *load(const char *text)
     return config_load_text("t.yml", text, strlen(text), &messages);
 }
 
-/* Loads what must load; NULL arena strings in the messages would be a bug of their own. */
+/* Loads what must load. */
 static struct endpoint_set *load_good(const char *text)
 {
     struct endpoint_set *set = load(text);
@@ -226,223 +225,6 @@ static void test_names_of_servers(void **state)
     }
 }
 
-/* One mistake each; the first message is compared. */
-static const struct {
-    const char *text, *message;
-} mistakes[] = {
-    {"", "t.yml:1:1: configuration: nothing where a mapping is needed; it begins with a key, such "
-         "as \"clusters:\""},
-    {"a", "t.yml:1:1: configuration: a single value where a mapping is needed; it begins with a "
-          "key, such as \"clusters:\""},
-    {"defaults: {}", "t.yml:1:1: no clusters: there is nothing to watch; give \"clusters\""},
-    {"clusters: []", "t.yml:1:11: clusters: empty; there is nothing to watch"},
-    {"clusters: {a: {host: h}}",
-     "t.yml:1:11: clusters: a mapping where a list is needed; begin each cluster with \"- name:\""},
-    {"clusters:", "t.yml:1:1: clusters: no value; leave the key out or give one"},
-    {"cluster: []", "t.yml:1:1: unknown key \"cluster\"; did you mean \"clusters\"?"},
-    {"interval: 3s", "t.yml:1:1: \"interval\" does not belong into the top of the file; it belongs "
-                     "into defaults, a cluster or an endpoint"},
-    {"clusters: [{host: h}]", "t.yml:1:12: this cluster has no name; give \"name\""},
-    {"clusters: [{name: '', host: h}]", "t.yml:1:19: name: empty; leave it out or give a value"},
-    {"clusters: [{name: \"a\\x07\", host: h}]", "t.yml:1:19: name: a control character at byte 2"},
-    {"clusters: [{name: a, host: h}, {name: a, host: h}]",
-     "t.yml:1:39: name: a cluster of this name is already on line 1"},
-    {"clusters: [{name: a, endpoints: {}}]",
-     "t.yml:1:33: endpoints: empty; without the key the cluster itself is one endpoint"},
-    {"clusters: [{name: a, endpoints: {'': {host: h}}}]",
-     "t.yml:1:34: the name of an endpoint is 1 to 63 bytes long"},
-    {"clusters: [{name: a, endpoints: {e: {}}}]",
-     "t.yml:1:34: endpoint \"e\" of cluster \"a\" has no host; give \"host\" or \"dsn\" (for a "
-     "Unix "
-     "socket its directory: libpq's default one is not assumed)"},
-    {"clusters: [{name: a, endpoints: {e: {host: h}, e: {host: i}}}]",
-     "t.yml:1:48: \"e\" stands here a second time; first on line 1"},
-    {"clusters: [{name: a, host: 'h:1'}]",
-     "t.yml:1:28: host: \":\" does not belong into a name; the port is given as \"port\""},
-    {"clusters: [{name: a, host: 'postgres://u:hunter2@h/d'}]",
-     "t.yml:1:28: host: this looks like a connection string; give it as \"dsn\""},
-    {"clusters: [{name: a, host: 'h,'}]",
-     "t.yml:1:28: host: a host is empty; libpq would take its default Unix socket there, here the "
-     "socket's directory must be named"},
-    {"clusters: [{name: a, host: '[::1]'}]",
-     "t.yml:1:28: host: an IPv6 address is written without brackets here"},
-    {"clusters: [{name: a, host: 'h,h'}]", "t.yml:1:28: host: \"h:5432\" is there twice"},
-    {"clusters: [{name: a, host: 'h,i', port: '1,2,3'}]",
-     "t.yml:1:41: port: 3 ports for 2 hosts; give one for all or one for each"},
-    {"clusters: [{name: a, host: 'h,i', hostaddr: '::1'}]",
-     "t.yml:1:45: hostaddr: 1 addresses for 2 hosts; as many are needed"},
-    {"clusters: [{name: a, host: h, hostaddr: i}]",
-     "t.yml:1:41: hostaddr: not a numeric address; names belong under \"host\""},
-    {"clusters: [{name: a, hostaddr: '::1'}]",
-     "t.yml:1:32: hostaddr: sslmode verify-full compares the certificate with a name; give host, "
-     "too"},
-    {"clusters: [{name: a, host: h, port: 65536}]",
-     "t.yml:1:37: port: \"65536\" is not a number between 1 and 65535"},
-    {"clusters: [{name: a, host: h, port: 0}]",
-     "t.yml:1:37: port: \"0\" is not a number between 1 and 65535"},
-    {"clusters: [{name: a, host: h, interval: 30}]",
-     "t.yml:1:41: interval: 30 has no unit; write 30s for seconds, 30ms for milliseconds"},
-    {"clusters: [{name: a, host: h, interval: 99ms}]",
-     "t.yml:1:41: interval: 99ms is out of bounds; it must be between 100ms and 1h"},
-    {"clusters: [{name: a, host: h, interval: soon}]",
-     "t.yml:1:41: interval: \"soon\" is not a duration; write for example 500ms, 30s or 1m30s"},
-    {"clusters: [{name: a, host: h, interval: [1s]}]",
-     "t.yml:1:41: interval: a list where a single value is needed"},
-    {"clusters: [{name: a, host: h, sslsni: yes}]",
-     "t.yml:1:39: sslsni: \"yes\" is neither true nor false"},
-    {"clusters: [{name: a, host: h, sslmode: verify_full}]",
-     "t.yml:1:40: sslmode: \"verify_full\" is not one of disable, allow, prefer, require, "
-     "verify-ca "
-     "or verify-full; did you mean \"verify-full\"?"},
-    {"clusters: [{name: a, host: h, sslmode: verify-ca}]",
-     "t.yml:1:40: sslmode: verify-ca needs sslrootcert: the file of the certificates to trust "
-     "(~/.postgresql/root.crt is not read)"},
-    {"clusters: [{name: a, host: h, sslmode: verify-ca, sslrootcert: system}]",
-     "t.yml:1:64: sslrootcert: system may not be used with sslmode verify-ca, which would accept "
-     "any public certificate; use verify-full, or name a file"},
-    {"clusters: [{name: a, host: h, sslmode: prefer, negotiation: direct}]",
-     "t.yml:1:61: negotiation: direct needs sslmode require, verify-ca or verify-full; prefer is "
-     "in force"},
-    {"clusters: [{name: a, host: h, sslcert: /c}]",
-     "t.yml:1:40: sslcert: needs its private key; give sslkey beside it"},
-    {"clusters: [{name: a, host: h, sslkey: ~/k}]",
-     "t.yml:1:39: sslkey: \"~\" is not expanded; write the path out"},
-    {"clusters: [{name: a, host: h, ssl_min_protocol_version: TLSv1.3, ssl_max_protocol_version: "
-     "TLSv1.2}]",
-     "t.yml:1:57: ssl_min_protocol_version: TLSv1.3 is newer than ssl_max_protocol_version "
-     "TLSv1.2"},
-    {"clusters: [{name: a, host: h, password_file: /p, password_env: P}]",
-     "t.yml:1:64: password_env: \"password_file\" on line 1 says it, too; give one of them"},
-    {"clusters: [{name: a, host: h, password_env: $P}]",
-     "t.yml:1:45: password_env: not the name of an environment variable; write it without \"$\""},
-    {"clusters: [{name: a, dsn: 'host=h port=1', port: 1}]",
-     "t.yml:1:50: port: the connection string on line 1 says it, too; give it in one place"},
-    {"clusters: [{name: a, dsn: 'service=x'}]",
-     "t.yml:1:27: dsn: service: service files are not read; write out what the service stands "
-     "for"},
-    {"clusters: [{name: a, dsn: 'host=h port=hunter2'}]",
-     "t.yml:1:27: dsn: port: not a number between 1 and 65535; in a password \"/\", \":\", \"@\" "
-     "and "
-     "\"?\" are written %2F, %3A, %40 and %3F"},
-    {"clusters: [{name: a, dsn: 'host=h sslmode=hunter2'}]",
-     "t.yml:1:27: dsn: sslmode: \"…\" is not one of disable, allow, prefer, require, verify-ca or "
-     "verify-full"},
-    {"clusters: [{name: a, host: h, sslnegotiation: direct}]",
-     "t.yml:1:31: unknown key \"sslnegotiation\"; did you mean \"negotiation\"?"},
-    {"clusters: [{name: a, host: h, <<: {}}]", "t.yml:1:31: merge keys (\"<<\") are not read; what "
-                                               "several share belongs under \"defaults\" or "
-                                               "into their cluster"},
-    {"clusters: [{name: a, host: h, labels: {server: x}}]",
-     "t.yml:1:40: labels: \"server\" is a label of the exporter's own; choose another name"},
-    {"clusters: [{name: a, host: h, labels: {__a: x}}]",
-     "t.yml:1:40: labels: \"__a\": names that begin with \"__\" are Prometheus's own"},
-    {"clusters: [{name: a, host: h, labels: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1, h: 1, i: "
-     "1, j: 1, k: 1}}]",
-     "t.yml:1:39: labels: 11 labels; at most 10 are allowed"},
-    {"defaults: {labels: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1}}\n"
-     "clusters: [{name: a, host: h, labels: {g: 1, h: 1, i: 1, j: 1, k: 1}}]",
-     "t.yml:2:39: labels: 11 with those of the outer levels; at most 10 are allowed"},
-    {"clusters: [{name: a, host: h, allow_auth: md5}]",
-     "t.yml:1:43: allow_auth: a list is needed; write it in brackets: [password]"},
-    {"clusters: [{name: a, host: h, login: {interval: 0}}]",
-     "t.yml:1:49: interval: 0 is out of bounds; it must be between 1s and 1d"},
-    {"clusters: [{name: a, host: h}]\nlimits: {in_flight: 0}",
-     "t.yml:2:21: in_flight: \"0\" is not a whole number between 1 and 100000"},
-    {"clusters: [{name: a, host: h}]\nhistogram_buckets: [1, 1]",
-     "t.yml:2:24: histogram_buckets: bounds must ascend; 1 comes after 1"},
-    {"clusters: [{name: a, host: h}]\nhistogram_buckets: [0]",
-     "t.yml:2:21: histogram_buckets: a bound is a number of seconds above 0, at most 3600"},
-    {"clusters: [{name: a, host: h}]\nhistogram_buckets: []",
-     "t.yml:2:20: histogram_buckets: 0 bounds; 1 to 32 are allowed"},
-    {"clusters: \"x", "t.yml:1:12: not YAML: double-quoted scalar without closing quote"},
-    {"clusters: \"\xff\"", "t.yml:1:12: byte 0xff is not UTF-8; the file must be UTF-8 text"},
-    {"clusters: []\n---\nclusters: []", "t.yml:2:1: a second document; one file holds one"},
-    {"clusters: *c", "t.yml:1:12: no anchor (&name) of this name before this alias"},
-    {"clusters: &c [*c]", "t.yml:1:16: an alias inside what it stands for"},
-    {"clusters: !!seq []",
-     "t.yml:1:11: tags (words that begin with \"!\") are not read; leave it out"},
-    {"? [a]\n: b", "t.yml:1:3: a key must be a single value"},
-};
-
-static void test_every_mistake_has_its_message(void **state)
-{
-    size_t wrong = 0;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
-        const char *got;
-
-        assert_null(load(mistakes[i].text));
-        got = messages.n > 0 ? messages.items[0].text : "nothing";
-        if (strcmp(got, mistakes[i].message) != 0) {
-            print_error("%s\n  expected %s\n  got      %s\n", mistakes[i].text, mistakes[i].message,
-                        got);
-            wrong++;
-        }
-        for (size_t j = 0; j < messages.n; j++)
-            assert_null(strstr(messages.items[j].text, "hunter2"));
-    }
-    assert_int_equal(wrong, 0);
-}
-
-static void test_warnings(void **state)
-{
-    static const struct {
-        const char *keys, *message;
-    } rows[] = {
-        {"host: h, user: u, password: hunter2",
-         "t.yml:1:50: password: a secret stands in the file itself; keep it in a file or the "
-         "environment: password_file, password_env"},
-        {"dsn: 'postgres://u:hunter2@h'",
-         "t.yml:1:27: dsn: password: a secret stands in the file itself; keep it in a file or the "
-         "environment: password_file, password_env"},
-        {"dsn: 'host=h connect_timeout=3'",
-         "t.yml:1:27: dsn: connect_timeout: ignored; \"timeout\" bounds a probe"},
-        {"dsn: 'host=h target_session_attrs=read-write'",
-         "t.yml:1:27: dsn: target_session_attrs: ignored; every host is probed, whatever its role; "
-         "\"require\" decides the endpoint"},
-        {"dsn: 'host=h target_session_attrs=any gssencmode=disable'", NULL},
-        {"host: h, interval: 1s",
-         "t.yml:1:41: timeout: 5s is longer than the interval of 1s; a slow server will be probed "
-         "less often than asked"},
-        {"dsn: 'host=h user=u password=hunter2 passfile=/x'",
-         "t.yml:1:27: dsn: password: a secret stands in the file itself; keep it in a file or the "
-         "environment: password_file, password_env"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct endpoint_set *set = load_keys(rows[i].keys);
-
-        assert_int_equal(messages.warnings, rows[i].message ? 1 : 0);
-        if (rows[i].message)
-            assert_string_equal(messages.items[0].text, rows[i].message);
-        endpoint_set_unref(set);
-    }
-}
-
-/* What many endpoints inherit is wrong once. */
-static void test_inherited_mistake_is_said_once(void **state)
-{
-    (void)state;
-    assert_null(load("defaults: {sslmode: verify-ca}\n"
-                     "clusters: [{name: a, host: h}, {name: b, host: h}, {name: c, host: h}]"));
-    assert_int_equal(messages.errors, 1);
-}
-
-static void test_messages_are_bounded_and_counted(void **state)
-{
-    struct buf text = BUF_INIT(65536);
-
-    (void)state;
-    for (size_t i = 0; i < CONFIG_MAX_MESSAGES + 50; i++)
-        buf_addf(&text, "x%zu: 1\n", i);
-    assert_null(load(buf_text(&text)));
-    assert_int_equal(messages.n, CONFIG_MAX_MESSAGES);
-    assert_int_equal(messages.errors, CONFIG_MAX_MESSAGES + 51);
-    buf_deinit(&text);
-}
-
 static void test_aliases_share_and_do_not_explode(void **state)
 {
     struct endpoint_set *set = load_good("clusters:\n"
@@ -506,25 +288,6 @@ static char *read_source(const char *path)
     text[fread(text, 1, (1 << 20) - 1, f)] = '\0';
     fclose(f);
     return text;
-}
-
-static void test_all_errors_of_a_file_at_once(void **state)
-{
-    const size_t prefix = strlen(PGTLS_SOURCE_DIR "/tests/unit/data/config/");
-    struct buf all = BUF_INIT(65536);
-    char *expected = read_source("tests/unit/data/config/many-errors.expected");
-
-    (void)state;
-    config_messages_deinit(&messages);
-    assert_null(
-        config_load_file(PGTLS_SOURCE_DIR "/tests/unit/data/config/many-errors.yml", &messages));
-    for (size_t i = 0; i < messages.n; i++)
-        buf_addf(&all, "%s: %s\n", messages.items[i].severity == CONFIG_ERROR ? "error" : "warning",
-                 messages.items[i].text + prefix);
-    assert_string_equal(buf_text(&all), expected);
-    assert_null(strstr(buf_text(&all), "hunter2"));
-    buf_deinit(&all);
-    free(expected);
 }
 
 static void test_file_that_cannot_be_read(void **state)
@@ -624,13 +387,8 @@ int main(void)
         cmocka_unit_test(test_inner_levels_win),
         cmocka_unit_test(test_sslmode_in_force),
         cmocka_unit_test(test_names_of_servers),
-        cmocka_unit_test(test_every_mistake_has_its_message),
-        cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_inherited_mistake_is_said_once),
-        cmocka_unit_test(test_messages_are_bounded_and_counted),
         cmocka_unit_test(test_aliases_share_and_do_not_explode),
         cmocka_unit_test(test_connection_string_alone),
-        cmocka_unit_test(test_all_errors_of_a_file_at_once),
         cmocka_unit_test(test_file_that_cannot_be_read),
         cmocka_unit_test(test_example_is_good),
         cmocka_unit_test(test_reference_is_up_to_date),
