@@ -83,17 +83,17 @@ bool server_uses_tls(const struct server *s)
     return !s->unix_socket && s->sslmode != SSLMODE_DISABLE;
 }
 
-/* libpq verifies under sslmode=require only if the sslrootcert file is really there when it
- * connects, and silently does not otherwise. Here naming the file is demand enough: a file that is
- * missing is a broken setup, which is reported, not a weaker one, which is not. "system" never
- * strengthens require: libpq refuses that pair. */
+/* Whatever the sslmode, a libpq that speaks TLS verifies the chain once an sslrootcert file is
+ * there; verify-ca and verify-full insist on there being one. A missing file under a laxer mode is
+ * the trust policy's business (trust_demands_chain). "system" never strengthens a laxer mode: libpq
+ * refuses that pair. */
 bool server_demands_chain(const struct server *s)
 {
     if (!server_uses_tls(s))
         return false;
-    if (s->sslmode == SSLMODE_REQUIRE)
+    if (s->sslmode < SSLMODE_VERIFY_CA)
         return s->sslrootcert && strcmp(s->sslrootcert, "system") != 0;
-    return s->sslmode >= SSLMODE_VERIFY_CA;
+    return true;
 }
 
 bool server_demands_hostname(const struct server *s)

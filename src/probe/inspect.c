@@ -187,7 +187,7 @@ enum step inspect_ssl_answer(struct probe *p)
     struct arrival arrival;
     unsigned char byte;
     char extra;
-    ssize_t n;
+    ssize_t n, behind;
 
     if (p->evidence.ssl_answer_seen)
         return read_early_error(p);
@@ -208,7 +208,10 @@ enum step inspect_ssl_answer(struct probe *p)
         return p->server->user ? STEP_NEXT : STEP_GOOD;
     }
     /* Nothing may stand behind the answer: it would be plaintext taken for TLS (CVE-2021-23222). */
-    p->evidence.extra_after_answer = recv(p->fd, &extra, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    behind = recv(p->fd, &extra, 1, MSG_PEEK | MSG_DONTWAIT);
+    p->evidence.extra_after_answer = behind > 0;
+    if (behind < 0 && errno != EAGAIN && errno != EINTR)
+        p->peeked_errno = errno; /* the look has taken the reset away from the handshake */
     if (byte != 'S' || p->evidence.extra_after_answer)
         return probe_fail(p, END_BAD_BYTES);
     return STEP_NEXT;
@@ -234,6 +237,8 @@ enum step inspect_handshake(struct probe *p)
 {
     enum tls_want want;
 
+    if (p->peeked_errno)
+        return probe_fail_closed(p, p->peeked_errno);
     if (!p->conn && start_handshake(p) == STEP_FAIL)
         return STEP_FAIL;
     tls_conn_since(p->conn, p->watch.mark_ns);
@@ -295,5 +300,6 @@ bool inspect_second_leg(struct probe *p)
     p->in_len = 0;
     p->out_len = p->sent = 0;
     p->messages = 0;
+    p->peeked_errno = 0;
     return true;
 }

@@ -89,9 +89,13 @@ static void on_closed(uv_handle_t *handle)
 
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
-    (void)status; /* an error shows in the call that the stage makes */
+    struct probe *p = poll->data;
+
     (void)events;
-    probe_advance(poll->data);
+    if (status < 0)
+        p->poll_events =
+            0; /* libuv stopped watching; what happened shows in the stage's own call */
+    probe_advance(p);
 }
 
 void probe_unwatch(struct probe *p)

@@ -94,7 +94,7 @@ struct probe {
     struct resolve_request request;
     struct resolution *resolution; /* of the name, while addresses are tried */
     size_t next_address;
-    int connect_errno;
+    int connect_errno, peeked_errno;
     struct trust *trust;
     struct certificate client_certificate;
     struct tls_conn *conn;

@@ -27,7 +27,7 @@ struct trust {
     uint64_t files_seen; /* signature of its files */
     int64_t looked_ns, used_ns;
     SSL_CTX *context;
-    bool root_missing; /* sslmode=require, and its sslrootcert does not exist */
+    bool root_missing; /* sslmode below verify-ca, and its sslrootcert does not exist */
     bool has_client_certificate;
     struct certificate client_certificate;
 };
@@ -121,7 +121,7 @@ static const char *root_path(const struct trust_cache *cache, const struct serve
 static bool make_key(const struct trust_cache *cache, const struct server *s, char key[KEY_SIZE])
 {
     const char *parts[] = {root_path(cache, s),
-                           s->sslmode == SSLMODE_REQUIRE ? "require" : "",
+                           s->sslmode < SSLMODE_VERIFY_CA ? "lax" : "",
                            s->sslcrl,
                            s->sslcert,
                            s->sslkey,

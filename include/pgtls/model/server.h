@@ -138,6 +138,7 @@ bool server_uses_tls(const struct server *s);
 
 /* What this sslmode demands of the certificate, as libpq decides it (fe-secure-openssl.c,
  * initialize_SSL and pq_verify_peer_name_matches_certificate): the chain is verified by verify-ca
- * and verify-full, and by require when an sslrootcert file is given; the name by verify-full. */
+ * and verify-full, and by any other mode when an sslrootcert file is given; the name by
+ * verify-full. */
 bool server_demands_chain(const struct server *s);
 bool server_demands_hostname(const struct server *s);
