@@ -141,7 +141,7 @@ static bool line_is(const char *text, const char *line)
     return strncmp(text, line, len) == 0 && (text[len] == '\n' || text[len] == '\0');
 }
 
-/* What libpq says without saying to whom: the name of the host is ours and may be anything. */
+/* What libpq says without saying to whom. */
 static const char *body_of(const char *text)
 {
     const char *failed = begins(text, "connection to server ") ? strstr(text, " failed: ") : NULL;
