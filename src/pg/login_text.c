@@ -157,6 +157,7 @@ static const char *reason_text(int reason)
 /* "SSL error: <the reason as OpenSSL words it>". */
 static void explain_tls(const char *reason, struct evidence *e)
 {
+    OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
     if (line_is(reason, reason_text(SSL_R_CERTIFICATE_VERIFY_FAILED)) ||
         begins(reason, "certificate verify failed")) {
         e->end = END_CERTIFICATE;
