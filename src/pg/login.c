@@ -306,7 +306,7 @@ static bool flush(struct login *l)
         return fail_libpq(l);
     if (l->querying)
         l->want = left ? LOGIN_WANT_WRITE : LOGIN_WANT_READ;
-    return true;
+    return left == 0;
 }
 
 static bool relay(struct login *l)
