@@ -422,8 +422,8 @@ static void assert_file_is(const char *path, void (*print)(struct buf *to))
 static void test_printed_contract_is_in_the_tree(void **state)
 {
     (void)state;
-    assert_file_is(SOURCE_DIR "/docs/metrics.md", metrics_print_reference);
-    assert_file_is(SOURCE_DIR "/docs/api-names.txt", expose_print_names);
+    assert_file_is(PGTLS_SOURCE_DIR "/docs/metrics.md", metrics_print_reference);
+    assert_file_is(PGTLS_SOURCE_DIR "/docs/api-names.txt", expose_print_names);
 }
 
 int main(void)

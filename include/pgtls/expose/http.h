@@ -1,5 +1,5 @@
 #pragma once
-/* The HTTP server: libmicrohttpd in a thread of its own, reading the fleet. The only file that
+/* The HTTP server: libmicrohttpd in threads of its own, reading the fleet. The only file that
  * includes microhttpd.h is src/expose/http.c. */
 #include "pgtls/model/fleet.h"
 #include "pgtls/model/self.h"
@@ -12,7 +12,8 @@ struct buf;
 #define HTTP_DEFAULT_PORT 10432
 
 struct http_options {
-    const char *const *addresses; /* "127.0.0.1:10432", "[::1]:10432", ":10432", "unix:/path" */
+    /* "127.0.0.1:10432", "[::1]:10432", ":10432" (everywhere), "localhost:0", "unix:/path" */
+    const char *const *addresses;
     size_t n_addresses;
     const char *telemetry_path;  /* "/metrics" */
     unsigned max_requests;       /* scrapes in progress; 0: no cap */
@@ -25,11 +26,13 @@ struct http_options {
 
 struct http_server;
 
-/* Binds and starts. NULL with the reason in error. */
+/* Binds and starts. NULL with the reason in error. Copies what it keeps of the options; the fleet
+ * must have been set once. */
 struct http_server *http_server_start(const struct http_options *options, struct fleet *fleet,
                                       const struct self *self, char *error, size_t size);
 
-/* Stops listening, lets answers in progress finish for at most grace_ns, ends the thread. */
+/* Stops listening, lets answers in progress finish for at most grace_ns, ends the threads. Accepts
+ * NULL. */
 void http_server_stop(struct http_server *server, int64_t grace_ns);
 
 /* "127.0.0.1:10432" as really bound (port 0 is replaced by the kernel's choice); i < n_addresses.
