@@ -1,4 +1,5 @@
-/* Prints one page of docs/ from the tables in the code: pgtls_docs configuration|metrics|faults. */
+/* Prints one page of docs/ from the tables in the code: pgtls_docs configuration|metrics|faults,
+ * or docs/api-names.txt: pgtls_docs names. */
 #include "pgtls/base/buf.h"
 #include "pgtls/config/config.h"
 #include "pgtls/expose/metrics.h"
@@ -16,6 +17,7 @@ static const struct {
     {"configuration", config_print_reference},
     {"metrics", metrics_print_reference},
     {"faults", faults_print_reference},
+    {"names", expose_print_names},
 };
 #define N_PAGES (sizeof pages / sizeof *pages)
 
@@ -28,7 +30,7 @@ int main(int argc, char **argv)
     while (argc == 2 && which < N_PAGES && strcmp(pages[which].name, argv[1]) != 0)
         which++;
     if (argc != 2 || which == N_PAGES) {
-        fputs("usage: pgtls_docs configuration|metrics|faults\n", stderr);
+        fputs("usage: pgtls_docs configuration|metrics|faults|names\n", stderr);
         return 2;
     }
     pages[which].print(&page);

@@ -1,0 +1,88 @@
+"""The shipped dashboard and alerts on the real thing: a Prometheus with the rules scrapes the exporter,
+which watches a good server, one whose certificate is about to expire, and one that closes after TLS."""
+
+import json
+import sys
+
+import pytest
+
+from lab import certs, process, servers
+from lab.exporter import Exporter
+from misbehave import Misbehaving
+
+sys.path.append(str(servers.ROOT / "tests" / "lint"))
+import dashboard_lint  # noqa: E402
+
+# Variables of the dashboard as a person would choose them: everything, on a short range.
+CHOSEN = {"$__rate_interval": "10s", "$__range": "1m", "$job": "pgtls", "$instance": ".+",
+          "$pg_cluster": ".+", "$pg_endpoint": ".+"}
+# What shows nothing on a fleet like this one.
+EMPTY = {"panel 'pg_hba rejections by kind'", "panel \"Errors of the exporter's own side\"",
+         "annotation 'New certificates'", "annotation 'Reloads'", "annotation 'Restarts'"}
+ALERTS = {("PgtlsEndpointDown", "closing"), ("PgtlsServerClosedConnection", "closing"),
+          ("PgtlsCertificateExpiringSoon", "expiring"), ("PgtlsCertificateExpiryImminent", "expiring")}
+
+
+@pytest.fixture(scope="module")
+def prometheus(scratch):
+    directory = scratch / "observability"
+    directory.mkdir()
+    authority = certs.Authority("Observability CA")
+    trust = authority.write_certificate(directory / "ca.crt")
+    hba = "host all all 127.0.0.0/8 trust\n"
+    with servers.Postgres(15, directory / "good", credentials=authority.issue(), hba=hba,
+                          scratch=scratch) as good, \
+            servers.Postgres(15, directory / "expiring", credentials=certs.expiring(authority, days=2),
+                             hba=hba, scratch=scratch) as expiring, \
+            Misbehaving("notify_after_startup", *authority.issue().write(directory, "closing")) as closing:
+        endpoints = {"good": good.start(), "expiring": expiring.start(), "closing": closing}
+        configuration = {
+            "defaults": {"interval": "500ms", "timeout": "2s", "login": {"interval": "1s"},
+                         "user": "postgres", "sslmode": "verify-full", "sslrootcert": str(trust)},
+            "clusters": [{"name": "c", "endpoints": {name: {"host": server.address, "port": server.port}
+                                                     for name, server in endpoints.items()}}]}
+        with Exporter(directory / "exporter", configuration) as exporter, \
+                servers.Prometheus(directory / "prometheus", {
+                    "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+                    "rule_files": [str(servers.ROOT / "alerts" / "pgtls.rules.yml")],
+                    "scrape_configs": [{"job_name": "pgtls", "static_configs": [
+                        {"targets": [exporter.addresses[0]]}]}]}) as watcher:
+            watcher.start()
+            process.wait_for(lambda: active(watcher) >= ALERTS, 120, "the alerts")
+            yield watcher
+
+
+def active(prometheus):
+    """(alert, endpoint) of every alert about an endpoint that is pending or firing. (On a busy machine
+    the exporter may well complain of skipped probes.)"""
+    labels = [alert["labels"] for alert in prometheus.get("alerts")["alerts"]]
+    return {(found["alertname"], found["pg_endpoint"]) for found in labels if "pg_endpoint" in found}
+
+
+def expressions():
+    board = json.loads((servers.ROOT / "dashboards" / "overview.json").read_text())
+    for where, expr in dashboard_lint.expressions(board):
+        for variable, value in CHOSEN.items():
+            expr = expr.replace(variable, value)
+        yield where, expr
+
+
+def test_every_panel_shows_something_and_nothing_it_should_not(prometheus):
+    shown = {where for where, expr in expressions() if prometheus.query(expr)}
+    assert {where for where, _ in expressions()} - shown == EMPTY
+
+
+def test_the_alerts_that_hold_are_the_only_ones(prometheus):
+    assert active(prometheus) == ALERTS
+
+
+def test_an_alert_says_why(prometheus):
+    described = {alert["labels"]["alertname"]: alert["annotations"]["description"]
+                 for alert in prometheus.get("alerts")["alerts"]}
+    assert "fails in startup (inspect): ssl_closed_after_handshake (ssl_close)" in described["PgtlsEndpointDown"]
+    assert "in startup by close_notify" in described["PgtlsServerClosedConnection"]
+
+
+def test_every_rule_evaluates(prometheus):
+    rules = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
+    assert rules and [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"] == []
