@@ -109,16 +109,19 @@ int daemon_check(const struct flags *flags)
     return set ? 0 : 1;
 }
 
-/* A login that this libpq cannot do is said once, when the configuration arrives. */
-static void warn_unsupported(const struct endpoint_set *set)
+/* A login that this libpq cannot do is said once, when the configuration arrives; such a server is
+ * inspected only. */
+static void drop_unsupported(struct endpoint_set *set)
 {
     for (size_t i = 0; i < set->n_servers; i++) {
         const struct server *s = &set->servers[i];
         char reason[256] = "";
 
-        if (s->login && !login_supported(s, reason, sizeof reason))
-            LOG(WARN, "Inspected only, no login", {"pg_cluster", s->cluster},
-                {"pg_endpoint", s->endpoint}, {"server", s->name}, {"reason", reason});
+        if (!s->login || login_supported(s, reason, sizeof reason))
+            continue;
+        endpoint_set_drop_login(set, i);
+        LOG(WARN, "Inspected only, no login", {"pg_cluster", s->cluster},
+            {"pg_endpoint", s->endpoint}, {"server", s->name}, {"reason", reason});
     }
 }
 
@@ -127,17 +130,19 @@ static bool reload(struct daemon *d)
 {
     struct config_messages messages = {0};
     struct endpoint_set *set = load(d->flags, &messages);
-    bool ok = set && fleet_set(d->fleet, set);
     char endpoints[24], servers[24];
+    bool ok;
 
     log_messages(&messages);
+    if (set)
+        drop_unsupported(set);
+    ok = set && fleet_set(d->fleet, set);
     d->reason[0] = '\0';
     atomic_store(&d->self.reload_successful, ok);
     if (ok) {
         atomic_store(&d->self.reload_success_realtime_ns, clock_realtime_ns());
         snprintf(endpoints, sizeof endpoints, "%zu", set->n_endpoints);
         snprintf(servers, sizeof servers, "%zu", set->n_servers);
-        warn_unsupported(set);
         scheduler_watch(d->scheduler, d->fleet);
         LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers});
     } else {

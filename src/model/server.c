@@ -100,3 +100,10 @@ bool server_demands_hostname(const struct server *s)
 {
     return server_uses_tls(s) && s->sslmode == SSLMODE_VERIFY_FULL;
 }
+
+void endpoint_set_drop_login(struct endpoint_set *set, size_t i)
+{
+    struct server *servers = (struct server *)(uintptr_t)set->servers;
+
+    servers[i].login = false;
+}

@@ -263,8 +263,7 @@ enum step inspect_judge(struct probe *p)
 {
     const struct judgement *j = &p->learned->memory.judgement;
 
-    if (trust_demands_chain(p->trust, p->server) &&
-        (j->chain != VERDICT_YES || j->dates != VERDICT_YES)) {
+    if (server_demands_chain(p->server) && (j->chain != VERDICT_YES || j->dates != VERDICT_YES)) {
         p->evidence.verify_code = j->verify_code;
         p->evidence.verify_depth = j->verify_depth;
         return probe_fail(p, END_CERTIFICATE);

@@ -27,7 +27,6 @@ struct trust {
     uint64_t files_seen; /* signature of its files */
     int64_t looked_ns, used_ns;
     SSL_CTX *context;
-    bool root_missing; /* sslmode below verify-ca, and its sslrootcert does not exist */
     bool has_client_certificate;
     struct certificate client_certificate;
 };
@@ -121,7 +120,6 @@ static const char *root_path(const struct trust_cache *cache, const struct serve
 static bool make_key(const struct trust_cache *cache, const struct server *s, char key[KEY_SIZE])
 {
     const char *parts[] = {root_path(cache, s),
-                           s->sslmode < SSLMODE_VERIFY_CA ? "lax" : "",
                            s->sslcrl,
                            s->sslcert,
                            s->sslkey,
@@ -183,12 +181,6 @@ static bool load_roots(struct trust *t, const struct trust_cache *cache, const s
 {
     const char *path = root_path(cache, s);
 
-    t->root_missing = false;
-    if (names_a_file(s->sslrootcert) && s->sslmode < SSLMODE_VERIFY_CA &&
-        access(s->sslrootcert, F_OK) < 0) {
-        t->root_missing = true;
-        path = cache->bundle_path;
-    }
     if (!path)
         return server_demands_chain(s)
                    ? fail(trouble, INTERNAL_LOCAL_FILE,
@@ -369,11 +361,6 @@ struct trust *trust_get(struct trust_cache *cache, const struct server *s,
 uint64_t trust_generation(const struct trust *t)
 {
     return t->generation;
-}
-
-bool trust_demands_chain(const struct trust *t, const struct server *s)
-{
-    return server_demands_chain(s) && !(s->sslmode < SSLMODE_VERIFY_CA && t->root_missing);
 }
 
 const struct certificate *trust_client_certificate(const struct trust *t)

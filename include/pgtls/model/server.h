@@ -124,6 +124,10 @@ struct endpoint_set *endpoint_set_new(struct arena *arena);
 struct endpoint_set *endpoint_set_ref(struct endpoint_set *set);
 void endpoint_set_unref(struct endpoint_set *set); /* accepts NULL */
 
+/* Takes the login away from server i: this libpq cannot do it. For whoever builds a generation,
+ * before it is shared. */
+void endpoint_set_drop_login(struct endpoint_set *set, size_t i);
+
 /* "verify-full" …; the names are libpq's. */
 const char *sslmode_name(enum sslmode mode);
 bool sslmode_from_name(const char *name, enum sslmode *mode);

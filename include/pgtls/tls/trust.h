@@ -25,10 +25,6 @@ void trust_unref(struct trust *trust); /* accepts NULL */
 /* Changes whenever the policy's files were loaded again. */
 uint64_t trust_generation(const struct trust *trust);
 
-/* Does this endpoint's sslmode demand a verified chain, files considered: libpq's require verifies
- * like verify-ca when its sslrootcert file exists, and not at all when it does not. */
-bool trust_demands_chain(const struct trust *trust, const struct server *server);
-
 /* The client certificate of the policy as facts, NULL without one. Borrowed from the policy. */
 const struct certificate *trust_client_certificate(const struct trust *trust);
 
