@@ -33,9 +33,8 @@ def watched(lab, trust, password_file, shared_exporter):
         for tls in ("TLSv1.2", "TLSv1.3"):
             endpoints[f"{version}-{tls}"] = endpoint_of(
                 server, user="u_scram", ssl_min_protocol_version=tls, ssl_max_protocol_version=tls)
-        endpoints[f"{version}-direct"] = endpoint_of(server, user="u_trust", negotiation="direct")
-        endpoints[f"{version}-no-user"] = endpoint_of(server, user=None)
-        del endpoints[f"{version}-no-user"]["user"]
+        endpoints[f"{version}-no-user"] = endpoint_of(server)
+    endpoints["named"] = endpoint_of(lab.postgres(), user="u_scram") | {"host": "localhost"}
     endpoints["pgbouncer"] = endpoint_of(lab.pgbouncer(), user="u_trust")
     for key in KEYS:
         own = lab.new_postgres(credentials=trust.root.issue(key=key), roles=False)
@@ -85,18 +84,26 @@ def test_every_kind_of_key(watched, key):
 
 
 @pytest.mark.parametrize("version", [17, 18])
-def test_direct_tls_is_inspected(watched, version):
-    metrics, _ = watched
-    assert up(metrics, f"{version}-direct") == (1, [])
-    assert metrics.labels("pgtls_tls_info", pg_endpoint=f"{version}-direct")["alpn"] == "postgresql"
-    phases = {labels["phase"]: value for labels, value in metrics.all(
-        "pgtls_phase_duration_seconds_count", pg_endpoint=f"{version}-direct")}
+@pytest.mark.parametrize("user", [None, "u_trust"])
+def test_direct_tls_is_inspected(lab, trust, exporter, version, user):
+    """Also with a user: a libpq that cannot log in this way leaves it at the inspect."""
+    endpoint = endpoint_of(lab.postgres(version), negotiation="direct", sslrootcert=str(trust.root_file))
+    if user:
+        endpoint |= {"user": user, "dbname": "app"}
+    daemon = exporter(one_cluster({"write": endpoint}))
+    metrics = daemon.settled()
+    assert up(metrics, "write") == (1, [])
+    assert metrics.labels("pgtls_tls_info")["alpn"] == "postgresql"
+    phases = {labels["phase"]: value for labels, value in metrics.all("pgtls_phase_duration_seconds_count")}
     assert phases["tls"] > 0 and phases.get("ssl_request", 0) == 0
 
 
-def test_direct_tls_fails_where_it_does_not_exist(watched):
-    metrics, _ = watched
-    assert up(metrics, "15-direct")[0] == 0
+def test_direct_tls_fails_where_it_does_not_exist(lab, trust, exporter):
+    daemon = exporter(one_cluster({"write": endpoint_of(
+        lab.postgres(15), negotiation="direct", sslrootcert=str(trust.root_file))}))
+    metrics = daemon.settled()
+    assert metrics.value("pgtls_up") == 0
+    assert metrics.labels("pgtls_fault_active")["phase"] == "tls"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -116,9 +123,11 @@ def test_a_pooler_is_told_from_a_server(watched):
 
 
 def test_every_phase_is_measured(watched):
+    """Of a name; an address needs no look-up."""
     metrics, _ = watched
+    assert up(metrics, "named") == (1, [])
     durations = {labels["phase"]: value for labels, value in metrics.all(
-        "pgtls_phase_duration_seconds_count", pg_endpoint="15-scram")}
+        "pgtls_phase_duration_seconds_count", pg_endpoint="named")}
     assert all(durations[phase] > 0 for phase in
                ("dns", "tcp", "ssl_request", "tls", "startup", "auth", "query")), durations
 

@@ -39,7 +39,7 @@ FAULTS = {
 }
 # Whatever they are called, they fail, once per probe, and harm nobody.
 ONLY_DOWN = ("answer_ssh", "ssh_at_accept", "truncated_error", "unterminated_error", "nasty_error",
-             "nul_in_error", "endless_messages", "endless_bytes", "unknown_auth")
+             "nul_in_error", "endless_messages", "endless_bytes")
 DIRECT = {"direct_wrong_alpn": ("tls", None), "direct_no_alpn": ("tls", "tls_alpn_missing")}
 
 
@@ -47,6 +47,7 @@ DIRECT = {"direct_wrong_alpn": ("tls", None), "direct_no_alpn": ("tls", "tls_alp
 def watched(lab, trust, shared_exporter):
     names = [*FAULTS, *ONLY_DOWN, *DIRECT, "healthy", "trickle"]
     endpoints = {name: endpoint_of(lab.misbehave(name), user="u", dbname="d", login=False) for name in names}
+    endpoints["trickle"]["timeout"] = "20s"
     for name in DIRECT:
         endpoints[name]["negotiation"] = "direct"
     daemon = shared_exporter(one_cluster(endpoints, {

@@ -60,7 +60,7 @@ def test_everything_else_is_404(daemon, path):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/metrics", "/health/database", "/", "/-/healthy"])
 def test_a_wrong_method_is_405(daemon, method, path):
-    answer = daemon.request(method, path, body="x" if method != "OPTIONS" else None)
+    answer = daemon.request(method, path)
     assert answer.status == 405
     assert "GET" in answer.headers["Allow"] and "HEAD" in answer.headers["Allow"]
 

@@ -108,6 +108,14 @@ def test_it_goes_to_those_who_were(lab, trust, exporter, behaviour, method):
     assert server.secrets
 
 
+def test_an_unknown_method_is_named(lab, trust, exporter):
+    daemon = exporter(one_cluster({"write": endpoint_of(
+        lab.misbehave("unknown_auth"), user="u", dbname="d", sslrootcert=str(trust.root_file))}))
+    metrics = daemon.until(lambda m: m.value("pgtls_up") == 0)
+    active = metrics.labels("pgtls_fault_active")
+    assert (active["class"], active["fault"]) == ("auth", "auth_method_unsupported")
+
+
 @pytest.mark.parametrize("source", ["password_file", "password_env", "passfile", "password"])
 def test_every_source_of_a_password(lab, trust, exporter, password_file, scratch, source):
     server = lab.postgres()

@@ -135,16 +135,20 @@ class Exporter:
         def ask():
             last[:] = [self.scrape()]
             return last[0] if condition(last[0]) else None
-        return wait_for(ask, seconds, lambda: f"{what}\n{last[0].text if last else ''}\n{self.log()[-3000:]}")
+
+        def trouble():
+            text = what(last[0]) if callable(what) else what
+            return f"{text}\n--- the end of its log:\n{self.log()[-3000:]}"
+        return wait_for(ask, seconds, trouble)
 
     def settled(self, seconds=20, at_least=1):
         """A scrape after every server has had `at_least` complete probes of each kind it can have:
         up or not is known."""
-        def known(metrics):
-            probes = metrics.all("pgtls_probes_total", probe="inspect")
-            return probes and all(value >= at_least for _, value in probes) and \
-                len(metrics.all("pgtls_up")) == len(probes)
-        return self.until(known, seconds, "every server to be known")
+        def unknown(metrics):
+            return [labels["pg_endpoint"] for labels, value in metrics.all("pgtls_probes_total", probe="inspect")
+                    if value < at_least or not metrics.all("pgtls_up", **labels_of_server(labels))]
+        return self.until(lambda m: m.all("pgtls_probes_total") and not unknown(m), seconds,
+                          lambda m: f"these endpoints to be known: {unknown(m)}")
 
     def reload(self):
         self.program.signal(signal.SIGHUP)
@@ -170,6 +174,11 @@ class Exporter:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def labels_of_server(labels):
+    """Only those labels that say which server a series is about."""
+    return {name: labels[name] for name in ("pg_cluster", "pg_endpoint", "server")}
 
 
 def endpoint_of(server, **more):
