@@ -23,7 +23,7 @@
 #include <uv.h>
 
 #define REQUEST_DEADLINE_NS (30 * NS_PER_S)
-#define STOP_GRACE_NS       (300 * NS_PER_MS)
+#define STOP_GRACE_NS       (200 * NS_PER_MS)
 
 struct daemon {
     const struct flags *flags;

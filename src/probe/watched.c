@@ -267,6 +267,9 @@ static void on_timer_closed(uv_handle_t *handle)
 {
     struct watched *w = handle->data;
 
+    *w->link = w->next;
+    if (w->next)
+        w->next->link = w->link;
     chain_memory_deinit(&w->learned.memory);
     pem_unref(w->learned.anchors);
     endpoint_set_unref(w->set);
@@ -288,7 +291,7 @@ static void on_finished(struct probe *p, void *owner)
     caps_leave(&c->caps, w->entered_as);
     atomic_fetch_sub(&c->self->probes_in_flight, 1);
     atomic_fetch_add(&c->self->missing_timestamps, p->observation.missing_timestamps);
-    if (!p->cancelled && !retry_with_new_secret(w, p))
+    if (!p->cancelled && !w->removed && !retry_with_new_secret(w, p))
         fold(w, p);
     probe_free(p);
     if (w->removed)
@@ -320,6 +323,11 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
     w->slots[PROBE_INSPECT].due_ns = now_ns + (int64_t)(server->key_hash % (uint64_t)spread_ns);
     uv_timer_init(context->host.loop, &w->timer);
     w->timer.data = w;
+    w->next = context->all;
+    w->link = &context->all;
+    if (w->next)
+        w->next->link = &w->next;
+    context->all = w;
     arm(w);
     return w;
 }
@@ -353,8 +361,14 @@ void watched_remove(struct watched *w)
     uv_timer_stop(&w->timer);
     if (w->queued)
         unqueue(w);
-    if (w->probe)
-        probe_cancel(w->probe);
-    else
+    if (!w->probe)
         let_go(w);
+}
+
+void watched_cancel_all(struct watch_context *context)
+{
+    for (struct watched *w = context->all; w; w = w->next) {
+        if (w->probe)
+            probe_cancel(w->probe); /* reports later, from the loop: the list stays as it is */
+    }
 }

@@ -29,6 +29,7 @@ struct watched {
     char entered_as[64]; /* the address the caps count it under */
     bool queued;         /* due, held back by a cap */
     struct watched *next_queued;
+    struct watched *next, **link; /* in the context's list */
 };
 
 /* What the watched servers of one worker share. */
@@ -36,6 +37,7 @@ struct watch_context {
     struct probe_host host;
     struct caps caps;
     struct self *self;
+    struct watched *all; /* alive, also those that are about to go */
     struct watched *queue, **queue_end;
     uv_timer_t retry; /* while somebody is queued */
 };
@@ -48,8 +50,12 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
 /* A new generation of the same server. */
 void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server);
 
-/* Ends it; frees it when the loop has let go. */
+/* Starts nothing more; a probe in flight may finish, because breaking off a handshake or a session
+ * leaves a trace on the server. Freed when the loop has let go. */
 void watched_remove(struct watched *w);
+
+/* Breaks off what is still in flight, of all. */
+void watched_cancel_all(struct watch_context *context);
 
 /* Whoever a cap held back may try again. */
 void watched_run_queue(struct watch_context *context);

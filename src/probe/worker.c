@@ -16,16 +16,21 @@
 #define FIRST_SPREAD_NS  (2 * NS_PER_S) /* a small fleet has its first results within this */
 #define FIRST_PER_SECOND 250            /* of a large one, per worker */
 
+#define GRACE_NS      (500 * NS_PER_MS)
+#define GRACE_LOOK_MS 5
+
 struct worker {
     unsigned index, workers;
     pthread_t thread;
     uv_loop_t loop;
     uv_async_t wake;
+    uv_timer_t grace;
     struct watch_context context;
 
     pthread_mutex_t lock; /* of the mailbox */
     struct fleet_view *letter;
     bool stop;
+    int64_t end_ns; /* when what is in flight is broken off, once stopping */
 
     struct fleet_view *view;  /* what is watched */
     struct watched **watched; /* sorted by state */
@@ -106,15 +111,29 @@ static void take_view(struct worker *w, struct fleet_view *view)
     w->view = view;
 }
 
+/* The last look: everything has finished, or its time is up. */
+static void on_grace(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+
+    if (w->context.caps.in_flight > 0 && clock_monotonic_ns() < w->end_ns)
+        return;
+    watched_cancel_all(&w->context);
+    uv_close((uv_handle_t *)timer, NULL);
+    uv_close((uv_handle_t *)&w->context.retry, NULL);
+    uv_close((uv_handle_t *)&w->wake, NULL);
+    resolver_free(w->context.host.resolver);
+}
+
+/* What is in flight may finish for a moment: a handshake or a session broken off is a line in the
+ * server's log. */
 static void end(struct worker *w)
 {
     for (size_t i = 0; i < w->n_watched; i++)
         watched_remove(w->watched[i]);
     w->n_watched = 0;
-    uv_close((uv_handle_t *)&w->context.retry, NULL);
-    uv_close((uv_handle_t *)&w->wake, NULL);
-    resolver_free(w->context.host.resolver);
-    w->context.host.resolver = NULL;
+    w->end_ns = clock_monotonic_ns() + GRACE_NS;
+    uv_timer_start(&w->grace, on_grace, 0, GRACE_LOOK_MS);
 }
 
 static void on_wake(uv_async_t *async)
@@ -166,6 +185,8 @@ static bool init(struct worker *w, const char *bundle_path, struct self *self)
         return false;
     uv_async_init(&w->loop, &w->wake, on_wake);
     w->wake.data = w;
+    uv_timer_init(&w->loop, &w->grace);
+    w->grace.data = w;
     uv_timer_init(&w->loop, &c->retry);
     c->retry.data = c;
     c->queue_end = &c->queue;
