@@ -274,6 +274,8 @@ static bool start(struct daemon *d)
 static void stop(struct daemon *d)
 {
     atomic_store(&d->self.ready, false);
+    if (d->scheduler)
+        scheduler_end(d->scheduler);
     if (d->http)
         http_server_stop(d->http, STOP_GRACE_NS);
     if (d->scheduler)

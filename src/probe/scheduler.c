@@ -50,10 +50,15 @@ void scheduler_watch(struct scheduler *s, struct fleet *fleet)
         worker_watch(s->workers[i], fleet_view(fleet));
 }
 
-void scheduler_stop(struct scheduler *s)
+void scheduler_end(struct scheduler *s)
 {
     for (unsigned i = 0; i < s->n; i++)
         worker_stop(s->workers[i]);
+}
+
+void scheduler_stop(struct scheduler *s)
+{
+    scheduler_end(s);
     for (unsigned i = 0; i < s->n; i++)
         worker_join(s->workers[i]);
     free(s);

@@ -16,7 +16,7 @@
 #define FIRST_SPREAD_NS  (2 * NS_PER_S) /* a small fleet has its first results within this */
 #define FIRST_PER_SECOND 250            /* of a large one, per worker */
 
-#define GRACE_NS      (500 * NS_PER_MS)
+#define GRACE_NS      (750 * NS_PER_MS)
 #define GRACE_LOOK_MS 5
 
 struct worker {
@@ -149,7 +149,8 @@ static void on_wake(uv_async_t *async)
     pthread_mutex_unlock(&w->lock);
     if (stop) {
         fleet_view_unref(letter);
-        end(w);
+        if (w->end_ns == 0)
+            end(w);
     } else if (letter) {
         take_view(w, letter);
     }

@@ -42,8 +42,11 @@ def quiet(lab, trust, password_file, shared_exporter):
     daemon = shared_exporter(one_cluster(endpoints, {
         "dbname": "app", "interval": "100ms", "password_file": str(password_file)}))
     metrics = daemon.settled(60, at_least=PROBES)
+    # Looked at before the daemon ends: on a machine this busy its last probes may be broken off.
+    after = {name: (server.log(), abandoned(server)) for name, server in servers.items()}
+    after["pgbouncer"] = (pooler.log(), None)
     status = daemon.stop()
-    return {**servers, "pgbouncer": pooler}, before, metrics, status
+    return before, after, metrics, status
 
 
 def abandoned(server):
@@ -59,18 +62,19 @@ def test_every_probe_was_healthy(quiet):
 
 @pytest.mark.parametrize("name", [*VERSIONS, "pgbouncer"])
 def test_the_log_holds_no_line_of_ours(quiet, name):
-    servers, before, _, _ = quiet
-    log = servers[name].log()
+    before, after, _, _ = quiet
+    log = after[name][0]
     assert log.startswith(before[name][0])
+    # A database that a pooler makes up on demand is registered once, for whoever comes first.
     new = [line for line in log[len(before[name][0]):].splitlines()
-           if " stats: " not in line and "checkpoint" not in line]
+           if " stats: " not in line and "checkpoint" not in line and "auto-database" not in line]
     assert new == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_no_session_was_abandoned(quiet, version):
-    servers, before, _, _ = quiet
-    assert abandoned(servers[version]) == before[version][1]
+    before, after, _, _ = quiet
+    assert after[version][1] == before[version][1]
 
 
 def test_a_rude_client_would_have_been_noticed(lab):

@@ -22,5 +22,9 @@ struct scheduler *scheduler_start(const struct scheduler_options *options, struc
  * backoff and what was learned; probes of servers that go are ended. Returns at once. */
 void scheduler_watch(struct scheduler *scheduler, struct fleet *fleet);
 
-/* Ends every probe, politely where that takes no waiting, joins the threads, frees. */
+/* Starts no further probe; those in flight have three quarters of a second to finish, because one
+ * that is broken off leaves a line in its server's log. Returns at once. */
+void scheduler_end(struct scheduler *scheduler);
+
+/* The same, then waits for the workers and frees. */
 void scheduler_stop(struct scheduler *scheduler);
