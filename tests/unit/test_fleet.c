@@ -1,6 +1,9 @@
-/* model/: the fold, the fleet, and both under concurrent use. */
+/* model/: the fold, the fleet, and both under concurrent use, told at the same time. */
 #include "fleet_fixture.h"
 
+#include "pgtls/base/buf.h"
+#include "pgtls/expose/health.h"
+#include "pgtls/expose/metrics.h"
 #include "pgtls/model/self.h"
 
 #include <pthread.h>
@@ -142,9 +145,12 @@ static void test_a_failure_counts_once_in_one_class(void **state)
 static void test_each_phase_is_measured_by_its_own_probe(void **state)
 {
     struct one one = one_server(true);
+    struct observation o = fixture_inspect(); /* 3 ms each: bucket 1 of .001 .005 */
 
     (void)state;
-    fixture_apply(one.s, fixture_inspect()); /* 3 ms each: bucket 1 of .001 .005 */
+    o.phases[PHASE_QUERY] = (struct phase_time){true, NS_PER_S, 0}; /* not for inspect to tell */
+    fixture_apply(one.s, o);
+    assert_float_equal(one.s->phases[PHASE_QUERY].sum, 0, 0);
     fixture_apply(one.s, fixture_login());
     for (size_t i = 0; i < PHASE_COUNT; i++) {
         assert_int_equal(one.s->phases[i].counts[1], 1);
@@ -183,6 +189,7 @@ static void test_certificates_are_kept_while_down(void **state)
     o.fault = FAULT_CLIENT_CERT_REQUIRED;
     o.phase = PHASE_TLS;
     o.tls = false;
+    o.tls_version[0] = '\0';
     o.chain->certificates[0].not_after = 42;
     o.judgement.chain = VERDICT_NO;
     fixture_apply(one.s, o);
@@ -218,13 +225,16 @@ static void test_only_new_leaves_are_changes(void **state)
         apply_leaf(&one, id, id + 10);
     assert_int_equal(one.s->n_leaves, MAX_LEAVES);
     assert_int_equal(one.s->certificate_changes, 7);
-    apply_leaf(&one, 2, 30);  /* still remembered */
-    apply_leaf(&one, 99, 31); /* replaces 1, seen longest ago */
+    apply_leaf(&one, 1, 29);
+    apply_leaf(&one, 2, 30);
+    assert_int_equal(one.s->certificate_changes, 7); /* still remembered */
+    apply_leaf(&one, 99, 31);                        /* replaces 3, seen longest ago */
     assert_int_equal(one.s->n_leaves, MAX_LEAVES);
     assert_int_equal(one.s->certificate_changes, 8);
-    apply_leaf(&one, 2, 32);
+    apply_leaf(&one, 1, 32);
+    apply_leaf(&one, 2, 33);
     assert_int_equal(one.s->certificate_changes, 8);
-    apply_leaf(&one, 1, 33);
+    apply_leaf(&one, 3, 34);
     assert_int_equal(one.s->certificate_changes, 9);
     one_free(&one);
 }
@@ -441,6 +451,7 @@ static void test_lag_falls_into_its_bucket(void **state)
 #define STORM_SERVERS 20
 struct storm {
     struct fleet *fleet;
+    struct self self;
     atomic_bool stop;
     atomic_size_t applied, read;
 };
@@ -459,6 +470,20 @@ static void *storm_worker(void *context)
         atomic_fetch_add(&storm->applied, 1);
     }
     return NULL;
+}
+
+static void storm_tell(struct storm *storm, struct fleet_view *view)
+{
+    struct exposition *e = exposition_new(view, &storm->self, METRICS_TEXT);
+    struct health_query query = {.require = REQUIRE_ANY};
+    struct buf text = BUF_INIT((size_t)1 << 24);
+
+    while (exposition_next(e, &text))
+        ;
+    exposition_free(e);
+    (void)health_document(view, &query, &text);
+    assert_false(text.failed);
+    buf_deinit(&text);
 }
 
 static void *storm_reader(void *context)
@@ -481,6 +506,7 @@ static void *storm_reader(void *context)
         }
         for (size_t i = 0; i < view->set->n_endpoints; i++)
             (void)fleet_endpoint_state(view, &view->set->endpoints[i]);
+        storm_tell(storm, view);
         fleet_view_unref(view);
         atomic_fetch_add(&storm->read, 1);
     }
@@ -495,6 +521,7 @@ static void test_concurrent_use(void **state)
     pthread_t threads[4];
 
     (void)state;
+    self_init(&storm.self);
     for (size_t i = 0; i < 2 * STORM_SERVERS; i++)
         snprintf(names[i], sizeof names[i], "s%zu:1", i);
     for (size_t i = 0; i < STORM_SERVERS; i++)

@@ -238,7 +238,8 @@ static void test_at_most_160_series_per_server(void **state)
     n = count_samples(&body, "pg_cluster=");
     print_message("worst case: %zu series of one server\n", n);
     assert_true(n <= 160);
-    assert_int_equal(count_samples(&body, "pgtls_fault_active{"), 2); /* it is the worst case */
+    assert_int_equal(count_samples(&body, "pgtls_fault_active{"), 2);     /* it is the worst case */
+    assert_int_equal(count_samples(&body, "pgtls_certificate_info{"), 2); /* without the root */
     buf_deinit(&body);
     fleet_free(fleet);
 }
