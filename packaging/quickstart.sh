@@ -51,8 +51,9 @@ main() {
 
   mkdir -p build
   echo "==> Building (build/release)"
-  if ! { cmake --preset release -DPGTLS_TESTS=OFF && cmake --build --preset release --target pgtls_exporter; } \
-    >build/quickstart.log 2>&1; then
+  # A compiler newer than ours may warn of something new: no reason to show nothing.
+  if ! { cmake --preset release -DPGTLS_TESTS=OFF -DCMAKE_COMPILE_WARNING_AS_ERROR=OFF &&
+    cmake --build --preset release --target pgtls_exporter; } >build/quickstart.log 2>&1; then
     tail -40 build/quickstart.log >&2
     echo "The build failed; the whole log is in build/quickstart.log" >&2
     exit 1

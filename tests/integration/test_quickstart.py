@@ -26,7 +26,7 @@ FLEET = {
 @pytest.fixture
 def temporary(scratch, request):
     """A TMPDIR of its own, to see what is left in it."""
-    directory = scratch / re.sub(r"\W+", "-", request.node.name)[:20]
+    directory = scratch / f"quickstart-{id(request)}"
     directory.mkdir()
     directory.chmod(0o755)
     return directory

@@ -167,7 +167,7 @@ class PgBouncer(Server):
     its defaults; `users` name → password for its auth_file."""
 
     def __init__(self, directory, backend, *, credentials=None, client_ca=None, users=None,
-                 settings=None, database_options="", hba=None, address="127.0.0.1"):
+                 settings=None, databases=("app", "postgres"), hba=None, address="127.0.0.1"):
         super().__init__(directory, address)
         options = {
             "listen_addr": address, "listen_port": self.port, "unix_socket_dir": "",
@@ -184,8 +184,9 @@ class PgBouncer(Server):
             options |= {"auth_type": "hba", "auth_hba_file": self._write("hba.conf", hba)}
         options |= settings or {}
         self.ini = self._write("pgbouncer.ini", (
-            f"[databases]\n* = host={backend.address} port={backend.port} {database_options}\n"
-            "[pgbouncer]\n" + "".join(f"{name} = {value}\n" for name, value in options.items())))
+            "[databases]\n" + "".join(
+                f"{name} = host={backend.address} port={backend.port}\n" for name in databases)
+            + "[pgbouncer]\n" + "".join(f"{name} = {value}\n" for name, value in options.items())))
 
     def _write(self, name, content):
         path = self.directory / name
