@@ -89,9 +89,9 @@ enum wire_status wire_next(const unsigned char *bytes, size_t len, struct wire_m
 /* Where the string at `from` ends: at its NUL, or at the end of the bytes if that is missing. */
 static size_t string_end(const unsigned char *bytes, size_t len, size_t from)
 {
-    const unsigned char *nul = from < len ? memchr(bytes + from, '\0', len - from) : NULL;
-
-    return nul ? (size_t)(nul - bytes) : len;
+    while (from < len && bytes[from] != '\0')
+        from++;
+    return from < len ? from : len;
 }
 
 /* Copies what fits, without splitting a UTF-8 sequence, and terminates. A field that is already
