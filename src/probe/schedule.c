@@ -15,6 +15,22 @@ int64_t schedule_next(uint64_t key_hash, int64_t interval_ns, int64_t after_ns)
     return start_ns > after_ns ? start_ns : start_ns + interval_ns;
 }
 
+int64_t schedule_after(uint64_t key_hash, int64_t interval_ns, int64_t started_ns, int64_t ended_ns)
+{
+    int64_t due_ns = schedule_next(key_hash, interval_ns, ended_ns);
+
+    return due_ns - started_ns < interval_ns / 2 ? due_ns + interval_ns : due_ns;
+}
+
+uint64_t schedule_skipped(uint64_t key_hash, int64_t interval_ns, int64_t due_ns,
+                          int64_t started_ns, int64_t ended_ns)
+{
+    int64_t best_ns = schedule_after(key_hash, interval_ns, due_ns, due_ns);
+    int64_t next_ns = schedule_after(key_hash, interval_ns, started_ns, ended_ns);
+
+    return next_ns > best_ns ? (uint64_t)((next_ns - best_ns) / interval_ns) : 0;
+}
+
 int64_t schedule_backoff(enum probe_kind kind, enum fault_class class, int64_t interval_ns,
                          uint64_t failures)
 {

@@ -42,15 +42,17 @@ static int64_t base_interval_ns(const struct watched *w, enum probe_kind kind)
     return kind == PROBE_LOGIN ? w->server->login_interval_ns : w->server->interval_ns;
 }
 
-/* Each kind has its own moment within its interval. The first probe came out of turn, and a backoff
- * shifts turns: what would follow within half an interval waits for the turn after. */
-static int64_t next_due_ns(const struct watched *w, enum probe_kind kind, int64_t now_ns)
+/* The present probe of a slot is over: when does the next one come? Each kind of probe has its own
+ * moments. */
+static void set_next(struct watched *w, enum probe_kind kind, int64_t now_ns)
 {
     uint64_t hash = str_hash(w->server->key_hash, probe_kind_name(kind));
-    const struct slot *slot = &w->slots[kind];
-    int64_t due_ns = schedule_next(hash, slot->interval_ns, now_ns);
+    struct slot *slot = &w->slots[kind];
 
-    return due_ns - slot->started_ns < slot->interval_ns / 2 ? due_ns + slot->interval_ns : due_ns;
+    atomic_fetch_add(
+        &w->context->self->probes_skipped,
+        schedule_skipped(hash, slot->interval_ns, slot->due_ns, slot->started_ns, now_ns));
+    slot->due_ns = schedule_after(hash, slot->interval_ns, slot->started_ns, now_ns);
 }
 
 /* --- starting -----------------------------------------------------------------------------------
@@ -62,8 +64,6 @@ static void count_start(struct watched *w, const struct slot *slot, int64_t now_
     int64_t late_ns = now_ns - slot->due_ns;
 
     self_add_lag(self, late_ns > 0 ? late_ns : 0);
-    if (late_ns >= slot->interval_ns)
-        atomic_fetch_add(&self->probes_skipped, (uint64_t)(late_ns / slot->interval_ns));
     atomic_fetch_add(&self->probes_in_flight, 1);
 }
 
@@ -78,7 +78,7 @@ static void start(struct watched *w, enum probe_kind kind, int64_t now_ns)
         return;
     atomic_fetch_sub(&w->context->self->probes_in_flight, 1);
     caps_leave(&w->context->caps, w->entered_as);
-    slot->due_ns = next_due_ns(w, kind, now_ns); /* out of memory: the next one tries again */
+    set_next(w, kind, now_ns); /* out of memory: the next one tries again */
     arm(w);
 }
 
@@ -246,7 +246,7 @@ static void fold(struct watched *w, struct probe *p)
     slot->failures =
         o->fault == FAULT_NONE || class == FAULT_CLASS_INTERNAL ? 0 : slot->failures + 1;
     slot->interval_ns = schedule_backoff(kind, class, base_interval_ns(w, kind), slot->failures);
-    slot->due_ns = next_due_ns(w, kind, now_ns);
+    set_next(w, kind, now_ns);
     if (kind == PROBE_LOGIN) {
         w->secret_seen = p->secret_generation;
     } else {
@@ -349,6 +349,8 @@ void watched_update(struct watched *w, struct endpoint_set *set, const struct se
         if (slot->due_ns > now_ns + after_ns)
             slot->due_ns = now_ns + after_ns;
     }
+    if (server->login && !w->server->login)
+        w->slots[PROBE_LOGIN].due_ns = now_ns; /* its turns until now were nobody's */
     w->server = server;
     endpoint_set_unref(old);
     if (!w->probe && !w->queued)

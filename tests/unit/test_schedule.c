@@ -47,6 +47,35 @@ static void test_servers_spread_over_the_interval(void **state)
         assert_in_range(tenths[i], SERVERS / TENTHS * 85 / 100, SERVERS / TENTHS * 115 / 100);
 }
 
+/* Turns at 0.3 s of each second. */
+static void test_turns_left_out_are_counted(void **state)
+{
+    static const struct {
+        int due_ms, started_ms, ended_ms, next_ms, skipped;
+    } rows[] = {
+        {10300, 10300, 10310, 11300, 0}, /* as it should be */
+        {10300, 10301, 11299, 11300, 0}, /* late and slow, but over in time */
+        {10300, 10300, 11300, 12300, 1}, /* still running when the next one was due */
+        {10300, 10300, 15310, 16300, 5}, /* hung */
+        {10300, 12400, 12410, 13300, 2}, /* held back by a cap */
+        {10300, 11000, 11010, 12300, 1}, /* held back: the next turn would follow at once */
+        {9900, 9900, 9910, 11300, 0},    /* out of turn, as the first one */
+        {9900, 9900, 10400, 11300, 0},   /* out of turn, over what was no turn of its */
+        {10300, 14200, 17400, 18300, 7}, /* both */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t due = rows[i].due_ms * NS_PER_MS, started = rows[i].started_ms * NS_PER_MS,
+                ended = rows[i].ended_ms * NS_PER_MS;
+        const uint64_t hash = 300 * (uint64_t)NS_PER_MS;
+
+        assert_int_equal(schedule_after(hash, NS_PER_S, started, ended) / NS_PER_MS,
+                         rows[i].next_ms);
+        assert_int_equal(schedule_skipped(hash, NS_PER_S, due, started, ended), rows[i].skipped);
+    }
+}
+
 static void test_backoff(void **state)
 {
     static const struct {
@@ -129,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_server_keeps_its_moment),
         cmocka_unit_test(test_servers_spread_over_the_interval),
+        cmocka_unit_test(test_turns_left_out_are_counted),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_caps_in_all_and_per_address),
         cmocka_unit_test(test_caps_are_shared_between_workers),

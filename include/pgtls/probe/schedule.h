@@ -9,6 +9,17 @@
  * whose phase in the interval is the server's own. */
 int64_t schedule_next(uint64_t key_hash, int64_t interval_ns, int64_t after_ns);
 
+/* When the next probe is due, after one that started and ended then. The first probe comes out of
+ * turn, and a backoff shifts turns: what would follow within half an interval waits for the turn
+ * after. */
+int64_t schedule_after(uint64_t key_hash, int64_t interval_ns, int64_t started_ns,
+                       int64_t ended_ns);
+
+/* How many turns a probe has cost that was due, started and ended then: those that would have come
+ * had it started on time and taken none. */
+uint64_t schedule_skipped(uint64_t key_hash, int64_t interval_ns, int64_t due_ns,
+                          int64_t started_ns, int64_t ended_ns);
+
 /* The interval in force after `failures` failures in a row of one kind of probe (0: the latest was
  * good). Inspect: doubles, at most 4 intervals and never above 60 s (nor below the interval).
  * Login: the same, but up to 15 min on class auth (account lock-out) and capacity. */
