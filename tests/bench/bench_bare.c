@@ -37,7 +37,7 @@ struct probe {
 struct bare {
     int epoll;
     SSL_CTX *context;
-    const char *host;
+    char *host;
     struct sockaddr_in targets[MAX_TARGETS];
     size_t n_targets;
     uint64_t started, good, failed;
@@ -83,7 +83,7 @@ static SSL *tls_new(const struct bare *bare, int fd)
     SSL *ssl = SSL_new(bare->context);
 
     if (!ssl || SSL_set_fd(ssl, fd) != 1 || SSL_set1_host(ssl, bare->host) != 1 ||
-        SSL_set_tlsext_host_name(ssl, bare->host) != 1)
+        SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, bare->host) != 1)
         die("TLS");
     SSL_set_connect_state(ssl);
     return ssl;
