@@ -423,10 +423,3 @@ void tls_conn_observe(const struct tls_conn *c, struct observation *o)
         o->judgement = c->memory->judgement;
     }
 }
-
-void chain_memory_deinit(struct chain_memory *m)
-{
-    chain_unref(m->chain);
-    pem_unref(m->anchors);
-    *m = (struct chain_memory){0};
-}

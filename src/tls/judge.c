@@ -12,6 +12,13 @@
 #include <openssl/x509_vfy.h>
 #include <string.h>
 
+void chain_memory_deinit(struct chain_memory *m)
+{
+    chain_unref(m->chain);
+    pem_unref(m->anchors);
+    *m = (struct chain_memory){0};
+}
+
 /* Errors of one verification: chain and dates apart, first of each, and the first per certificate.
  */
 struct verdicts {
