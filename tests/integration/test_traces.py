@@ -54,7 +54,8 @@ def abandoned(server):
 
 
 def test_every_probe_was_healthy(quiet):
-    _, _, metrics = quiet
+    _, _, metrics, status = quiet
+    assert status == 0
     assert metrics.all("pgtls_fault_active") == []
     assert all(value == 1 for _, value in metrics.all("pgtls_up"))
 
