@@ -208,13 +208,20 @@ static void conclude(struct probe *p, bool good)
 
 /* --- doors ------------------------------------------------------------------------------------ */
 
-/* Runs the stage once, with its CPU on the stopwatch. */
+/* Runs the stage once, with its CPU on the stopwatch. Asking for it is a system call, so it is
+ * asked only when somebody will: where a phase ends, and before we wait. */
 static enum step run_stage(struct probe *p)
 {
-    int64_t cpu_ns = clock_thread_cpu_ns();
-    enum step step = rows[p->stage].run(p);
+    const struct stage_row *row = &rows[p->stage];
+    enum step step = row->run(p);
+    bool waits = step == STEP_READ || step == STEP_WRITE || step == STEP_WAIT;
+    int64_t cpu_ns = 0;
 
-    stopwatch_worked(&p->watch, clock_thread_cpu_ns() - cpu_ns, clock_monotonic_ns());
+    if (!p->concluded && (waits || row->ends_phase)) {
+        cpu_ns = clock_thread_cpu_ns() - p->cpu_mark_ns;
+        p->cpu_mark_ns += cpu_ns;
+    }
+    stopwatch_worked(&p->watch, cpu_ns, clock_monotonic_ns());
     return step;
 }
 
@@ -279,6 +286,8 @@ void probe_advance(struct probe *p)
     if (p->advancing || p->stage == STAGE_COUNT)
         return;
     p->advancing = true;
+    if (!p->concluded)
+        p->cpu_mark_ns = clock_thread_cpu_ns();
     while (p->stage != STAGE_COUNT && obey(p, run_stage(p)))
         ;
     p->advancing = false;

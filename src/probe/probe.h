@@ -78,6 +78,7 @@ struct probe {
     bool advancing, concluded, cancelled, skip_phase;
     enum phase phase;
     struct stopwatch watch;
+    int64_t cpu_mark_ns; /* our thread's CPU up to which the stopwatch knows */
     int64_t started_ns, deadline_ns, stage_deadline_ns, leave_ns, armed_ns;
     struct observation observation;
     struct evidence evidence;
