@@ -161,7 +161,7 @@ static void test_sslmode_in_force(void **state)
         {"host: h", SSLMODE_VERIFY_FULL, "system", true, true, true},
         {"dsn: host=h", SSLMODE_PREFER, NULL, true, false, false},
         {"dsn: host=h sslrootcert=system", SSLMODE_VERIFY_FULL, "system", true, true, true},
-        {"dsn: host=h sslrootcert=/ca", SSLMODE_PREFER, "/ca", true, false, false},
+        {"dsn: host=h sslrootcert=/ca", SSLMODE_PREFER, "/ca", true, true, false},
         {"dsn: host=h sslmode=verify-full", SSLMODE_VERIFY_FULL, "system", true, true, true},
         {"dsn: user=u, host: h", SSLMODE_VERIFY_FULL, "system", true, true, true},
         {"dsn: host=h, sslmode: verify-full", SSLMODE_VERIFY_FULL, "system", true, true, true},

@@ -29,7 +29,7 @@ def run(*arguments, **environment):
 def _environment(**more):
     sanitizers = {name: os.environ[name] for name in
                   ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS") if name in os.environ}
-    return clean_environment(**sanitizers, **more)
+    return clean_environment(**{**sanitizers, **more})
 
 
 class Answer:
