@@ -12,8 +12,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CHUNK_BYTES  4096
-#define MAX_MESSAGES 256 /* of a server before it is ready; real ones send about twenty */
+#define CHUNK_BYTES   4096
+#define STARTUP_BYTES 2048
+#define MAX_MESSAGES  256 /* of a server before it is ready; real ones send about twenty */
 
 /* --- bytes both ways, in plaintext or TLS ------------------------------------------------------
  */
@@ -28,19 +29,20 @@ static enum step tls_step(struct probe *p, enum tls_want want)
     return STEP_FAIL;
 }
 
-/* Sends what is left of p->out. A failed plaintext write is not the end: the next read tells. */
-static enum step flush(struct probe *p)
+/* Sends what p->sent says is left of a message. A failed plaintext write is not the end: the next
+ * read tells. */
+static enum step send_rest(struct probe *p, const unsigned char *bytes, size_t len)
 {
-    while (p->sent < p->out_len) {
-        size_t left = p->out_len - p->sent, n = 0;
+    while (p->sent < len) {
+        size_t left = len - p->sent, n = 0;
 
         if (p->conn) {
-            enum tls_want want = tls_conn_write(p->conn, p->out + p->sent, left, &n);
+            enum tls_want want = tls_conn_write(p->conn, bytes + p->sent, left, &n);
 
             if (want != TLS_DONE)
                 return tls_step(p, want);
         } else {
-            ssize_t sent = send(p->fd, p->out + p->sent, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+            ssize_t sent = send(p->fd, bytes + p->sent, left, MSG_NOSIGNAL | MSG_DONTWAIT);
 
             if (sent < 0 && (errno == EAGAIN || errno == EINTR))
                 return STEP_WRITE;
@@ -130,15 +132,14 @@ static void consume(struct probe *p, const struct wire_message *message)
 enum step inspect_startup(struct probe *p)
 {
     const struct server *s = p->server;
+    unsigned char message[STARTUP_BYTES];
+    size_t len =
+        wire_startup(message, sizeof message, s->user, s->dbname, s->application_name, s->options);
 
-    if (p->out_len == 0) {
-        p->out_len = wire_startup(p->out, sizeof p->out, s->user, s->dbname, s->application_name,
-                                  s->options);
-        if (p->out_len == 0)
-            return probe_fail_local(p, INTERNAL_OTHER,
-                                    "user, dbname and options do not fit a StartupMessage");
-    }
-    return flush(p);
+    if (len == 0)
+        return probe_fail_local(p, INTERNAL_OTHER,
+                                "user, dbname and options do not fit a StartupMessage");
+    return send_rest(p, message, len);
 }
 
 static enum step on_authentication(struct probe *p, const struct wire_message *message)
@@ -201,8 +202,7 @@ enum step inspect_trusted(struct probe *p)
         if (message.type == 'E')
             return on_error(p, &message);
         if (message.type == 'Z') {
-            memcpy(p->out, wire_terminate, WIRE_TERMINATE_SIZE);
-            p->out_len = WIRE_TERMINATE_SIZE;
+            p->in_session = true;
             p->sent = 0;
             return STEP_GOOD;
         }
@@ -218,7 +218,7 @@ enum step inspect_leave(struct probe *p)
 {
     if (p->fd < 0 || p->login)
         return STEP_GOOD;
-    if (p->out_len == WIRE_TERMINATE_SIZE && p->sent < p->out_len && flush(p) == STEP_WRITE)
+    if (p->in_session && send_rest(p, wire_terminate, WIRE_TERMINATE_SIZE) == STEP_WRITE)
         return STEP_WRITE;
     if (!p->said_goodbye) {
         p->said_goodbye = true;

@@ -272,6 +272,10 @@ enum step inspect_judge(struct probe *p)
         p->evidence.hostname_mismatch = true;
         return probe_fail(p, END_CERTIFICATE);
     }
+    if (p->server->n_pins > 0 && j->pin != VERDICT_YES) {
+        p->evidence.pin_mismatch = true;
+        return probe_fail(p, END_CERTIFICATE);
+    }
     return p->server->user ? STEP_NEXT : STEP_GOOD;
 }
 
@@ -297,7 +301,7 @@ bool inspect_second_leg(struct probe *p)
     p->next_address--; /* the same one again */
     p->evidence = EVIDENCE_INIT;
     p->in_len = 0;
-    p->out_len = p->sent = 0;
+    p->sent = 0;
     p->messages = 0;
     p->peeked_errno = 0;
     return true;

@@ -49,10 +49,11 @@ enum stage {
 /* What is known of a server from earlier probes. Belongs to its worker. */
 struct learned {
     struct chain_memory memory;
-    struct pem *anchors; /* of the latest inspect that verified */
+    struct pem *anchors; /* of the latest good inspect */
     char address[64];    /* that the latest inspect used */
     bool tls;            /* the leg that got in, for prefer and allow */
     bool scram_plus;
+    bool plain_query; /* the server refuses the login's whole query */
 };
 
 struct probe;
@@ -99,10 +100,9 @@ struct probe {
     struct trust *trust;
     struct certificate client_certificate;
     struct tls_conn *conn;
-    size_t sent;
+    size_t sent;     /* of the StartupMessage, or of Terminate */
+    bool in_session; /* trusted: to be ended with Terminate */
     bool said_goodbye;
-    unsigned char out[2048];
-    size_t out_len;
     unsigned char *in; /* bytes of server messages not yet understood */
     size_t in_len, in_cap;
     unsigned messages;
