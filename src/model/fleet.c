@@ -221,6 +221,7 @@ static void adopt(struct server_state *s, struct endpoint_set *set, const struct
     s->config = config;
     configure_probe(&s->probes[PROBE_INSPECT], true, config->interval_ns);
     configure_probe(&s->probes[PROBE_LOGIN], config->login, config->login_interval_ns);
+    fold_promises(s, clock_realtime_ns());
     fold_state(s, now_ns, clock_realtime_ns());
     server_state_unlock(s);
     endpoint_set_unref(old);
@@ -304,4 +305,22 @@ enum state fleet_endpoint_state(const struct fleet_view *view, const struct endp
     if (counts[STATE_UNKNOWN] > 0 || counts[otherwise] == 0)
         return STATE_UNKNOWN;
     return otherwise;
+}
+
+enum verdict fleet_endpoint_promise(const struct fleet_view *view, const struct endpoint *endpoint,
+                                    enum promise promise)
+{
+    struct promise_tally tally = {0};
+    bool made = false;
+
+    for (size_t i = 0; i < endpoint->n_servers; i++) {
+        struct server_state *s = view->servers[endpoint->first_server + i];
+
+        server_state_lock(s);
+        made = made || promise_made(&s->config->promises, promise);
+        promise_tally_add(&tally, s, promise);
+        server_state_unlock(s);
+    }
+    return made ? promise_of_endpoint(promise, endpoint->require == REQUIRE_ALL, &tally)
+                : VERDICT_UNKNOWN;
 }

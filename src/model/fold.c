@@ -133,8 +133,6 @@ static void fold_server(struct server_state *s, const struct observation *o)
         str_copy(s->server_version, sizeof s->server_version, o->server_version);
     if (o->pooler != VERDICT_UNKNOWN)
         s->pooler = o->pooler;
-    if (o->in_recovery != VERDICT_UNKNOWN)
-        s->in_recovery = o->in_recovery;
 }
 
 /* What any attempt leaves behind, ours or theirs. */
@@ -213,7 +211,10 @@ struct fleet_change fleet_apply_at(struct server_state *s, const struct observat
         fold_server(s, o);
         if (o->probe == PROBE_INSPECT)
             fold_tls(s, o, now_ns);
+        else
+            fold_backend(s, o, now_ns);
     }
+    fold_promises(s, o->finished_realtime_ns);
     fold_state(s, now_ns, o->finished_realtime_ns);
     change.after = s->state;
     change.fault_after = fault_of_state(s);

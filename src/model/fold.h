@@ -1,6 +1,12 @@
 #pragma once
-/* What fleet.c needs of the fold. */
+/* What the files of the fold need of each other, and fleet.c of them. All under the lock. */
 #include "pgtls/model/fleet.h"
 
-/* Brings the state and its clock up to date after anything changed. Call under the lock. */
+/* Brings the state and its clock up to date after anything changed. */
 void fold_state(struct server_state *s, int64_t now_ns, int64_t realtime_ns);
+
+/* Remembers what a login was told by the back end that answered. */
+void fold_backend(struct server_state *s, const struct observation *o, int64_t now_ns);
+
+/* Judges the promises anew after anything changed. */
+void fold_promises(struct server_state *s, int64_t realtime_ns);

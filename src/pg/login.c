@@ -21,13 +21,40 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Works through PgBouncer in any pool mode, and for any role. */
-#define LOGIN_QUERY                                                                                \
-    "SELECT pg_backend_pid(), current_setting('server_version'), pg_is_in_recovery()"
+/* Works through PgBouncer in any pool mode, for any role, and on what has no replication to tell.
+ */
+#define PLAIN_QUERY                                                                                \
+    "SELECT pg_backend_pid(), current_setting('server_version'), pg_is_in_recovery(), "            \
+    "current_setting('transaction_read_only')"
+
+/* The same in one round trip with who answers and how far behind it is, in microseconds. A standby
+ * is not behind while a WAL receiver runs and all it has received is replayed: on an idle primary
+ * the age of the latest transaction would grow. (Just started, the receiver's position is the start
+ * of a segment, hence <=. Nobody needs a right for the receiver's pid.) */
+#define WHOLE_QUERY                                                                                \
+    PLAIN_QUERY ", host(inet_server_addr()) || ' ' || inet_server_port(), "                        \
+                "CASE WHEN NOT pg_is_in_recovery() THEN NULL "                                     \
+                "WHEN pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() "                      \
+                "AND EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL) "       \
+                "THEN 0 ELSE (extract(epoch FROM clock_timestamp() "                               \
+                "- pg_last_xact_replay_timestamp()) * 1000000)::bigint END"
+
+enum column {
+    COLUMN_PID,
+    COLUMN_VERSION,
+    COLUMN_IN_RECOVERY,
+    COLUMN_READ_ONLY,
+    PLAIN_COLUMNS,
+    COLUMN_BACKEND = PLAIN_COLUMNS,
+    COLUMN_LAG,
+    WHOLE_COLUMNS
+};
 
 /* PgBouncer's own console calls itself "1.18.0/bouncer" and knows no SELECT. */
 #define CONSOLE_SUFFIX "/bouncer"
 #define CONSOLE_QUERY  "SHOW VERSION"
+
+#define MAX_LAG_US (INT64_MAX / NS_PER_US)
 
 /* Turns of one call of login_advance: an endless stream must not keep the loop. */
 #define MAX_TURNS 64
@@ -39,7 +66,8 @@ struct login {
     int trust_fd; /* the anchors, until the handshake is over */
     bool tls, anchors;
     bool connected, querying, console, done;
-    bool rest; /* rest: libpq left some of the record we looked at */
+    bool plain, fell_back; /* the plain query; because the whole one was refused */
+    bool rest;             /* rest: libpq left some of the record we looked at */
     enum login_want want;
     struct evidence e;
     struct login_look look;
@@ -50,7 +78,10 @@ struct login {
     unsigned missing_timestamps;
 
     char server_version[64];
-    enum verdict in_recovery, pooler;
+    enum verdict in_recovery, read_only, pooler;
+    char backend[64];
+    bool lag_known;
+    int64_t lag_ns;
     char text[PG_MESSAGE_SIZE]; /* what libpq, or our own side, says about the failure */
 };
 
@@ -209,6 +240,14 @@ static bool turn_tcp(struct login *l)
     return true;
 }
 
+static bool send_query(struct login *l)
+{
+    const char *query = l->plain ? PLAIN_QUERY : WHOLE_QUERY;
+
+    l->want = LOGIN_WANT_READ;
+    return PQsendQuery(l->conn, l->console ? CONSOLE_QUERY : query) == 1 || fail_libpq(l);
+}
+
 static bool start_query(struct login *l)
 {
     const char *version = PQparameterStatus(l->conn, "server_version");
@@ -221,9 +260,8 @@ static bool start_query(struct login *l)
         str_clean(l->server_version, sizeof l->server_version, version, strlen(version));
     l->e.phase = PHASE_QUERY;
     l->querying = l->look.guard.querying = true;
-    l->want = LOGIN_WANT_READ;
     run(l, &l->query, l->idle_since_ns);
-    return PQsendQuery(l->conn, l->console ? CONSOLE_QUERY : LOGIN_QUERY) == 1 || fail_libpq(l);
+    return send_query(l);
 }
 
 static bool turn_connect(struct login *l)
@@ -252,8 +290,9 @@ static bool turn_connect(struct login *l)
 
 static void take_row(struct login *l, const PGresult *row)
 {
-    const char *version;
-    int64_t pid;
+    int columns = l->plain ? PLAIN_COLUMNS : WHOLE_COLUMNS;
+    const char *text;
+    int64_t number;
 
     if (PQresultStatus(row) != PGRES_TUPLES_OK || PQntuples(row) < 1)
         return;
@@ -261,17 +300,40 @@ static void take_row(struct login *l, const PGresult *row)
         l->pooler = VERDICT_YES;
         return;
     }
-    if (PQnfields(row) != 3)
+    if (PQnfields(row) != columns)
         return;
-    version = PQgetvalue(row, 0, 1);
-    if (str_to_i64(PQgetvalue(row, 0, 0), 0, INT32_MAX, &pid))
-        l->pooler = pid == PQbackendPID(l->conn) ? VERDICT_NO : VERDICT_YES;
-    str_clean(l->server_version, sizeof l->server_version, version, strlen(version));
-    l->in_recovery = *PQgetvalue(row, 0, 2) == 't' ? VERDICT_YES : VERDICT_NO;
+    if (str_to_i64(PQgetvalue(row, 0, COLUMN_PID), 0, INT32_MAX, &number))
+        l->pooler = number == PQbackendPID(l->conn) ? VERDICT_NO : VERDICT_YES;
+    text = PQgetvalue(row, 0, COLUMN_VERSION);
+    str_clean(l->server_version, sizeof l->server_version, text, strlen(text));
+    l->in_recovery = *PQgetvalue(row, 0, COLUMN_IN_RECOVERY) == 't' ? VERDICT_YES : VERDICT_NO;
+    text = PQgetvalue(row, 0, COLUMN_READ_ONLY);
+    l->read_only = strcmp(text, "on") == 0 ? VERDICT_YES : VERDICT_NO;
+    if (l->plain)
+        return;
+    text = PQgetvalue(row, 0, COLUMN_BACKEND);
+    str_clean(l->backend, sizeof l->backend, text, strlen(text));
+    l->lag_known = str_to_i64(PQgetvalue(row, 0, COLUMN_LAG), -MAX_LAG_US, MAX_LAG_US, &number);
+    if (l->lag_known) /* a clock that is behind the primary's makes it negative */
+        l->lag_ns = number > 0 ? number * NS_PER_US : 0;
 }
 
+/* A server that lacks a function of the whole query, or forbids it, is none the worse for it. */
+static bool fall_back(struct login *l)
+{
+    if (l->plain || l->console || !l->e.error.present || PQstatus(l->conn) != CONNECTION_OK ||
+        PQtransactionStatus(l->conn) != PQTRANS_IDLE)
+        return false;
+    l->plain = l->fell_back = true;
+    l->e.error = (struct pg_error){.present = false};
+    return true;
+}
+
+/* True: another query is on its way. */
 static bool query_over(struct login *l)
 {
+    if (fall_back(l))
+        return send_query(l);
     lap(l);
     if (l->e.error.present)
         l->e.end = END_ERROR_RESPONSE;
@@ -418,6 +480,7 @@ struct login *login_new(const struct login_params *params, int64_t now_ns)
     l->look.guard.e = &l->e;
     l->look.guard.allow_auth = server->allow_auth;
     l->look.guard.password =
+    l->plain = params->plain_query;
         params->password && params->password->present && *params->password->text;
     start(l, params);
     return l;
@@ -451,6 +514,11 @@ void login_free(struct login *l)
         return;
     close_trust(l);
     /* Sends Terminate when the session is established, close_notify on TLS, and never waits: the
+bool login_fell_back(const struct login *l)
+{
+    return l->fell_back && l->query_done;
+}
+
      * connection is in non-blocking mode. */
     PQfinish(l->conn);
     relay(l);

@@ -45,6 +45,12 @@ static const char *secret_text(const struct secret *secret)
     return secret && secret->present ? secret->text : NULL;
 }
 
+/* The chain is verified where this sslmode demands it, and where a pin stands in for it. */
+static bool verifies(const struct login_params *p)
+{
+    return p->tls && (server_demands_chain(p->server) || (p->pinned && p->anchors));
+}
+
 /* prefer and allow are two attempts in libpq; the caller decided which of them this is. */
 static const char *wire_sslmode(const struct login_params *p)
 {
@@ -55,7 +61,7 @@ static const char *wire_sslmode(const struct login_params *p)
     case SSLMODE_VERIFY_FULL:
         return sslmode_name(p->server->sslmode);
     default:
-        return "require";
+        return verifies(p) ? "verify-ca" : "require";
     }
 }
 
@@ -95,7 +101,7 @@ static bool trust(struct login_conninfo *c, const struct login_params *p)
 {
     const char *path = p->server->sslrootcert;
 
-    if (!p->tls || !server_demands_chain(p->server)) {
+    if (!verifies(p)) {
         set(c, "sslrootcert", NOWHERE);
         return true;
     }

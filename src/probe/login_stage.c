@@ -6,6 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* libpq knows no pins. Where there is one only, no other certificate can be meant, and the login is
+ * held to what the inspect has just seen; with several, back ends may take turns. An expired one is
+ * good under this sslmode, but libpq would not verify it. */
+static bool holds_pin(const struct probe *p)
+{
+    const struct judgement *j = &p->learned->memory.judgement;
+
+    return p->server->n_pins == 1 && j->pin == VERDICT_YES && j->dates == VERDICT_YES;
+}
+
 /* Reads the secrets, starts libpq, wipes them. STEP_NEXT, or STEP_FAIL for our own side. */
 static enum step start(struct probe *p)
 {
@@ -18,6 +28,8 @@ static enum step start(struct probe *p)
                                   .password = &password,
                                   .sslpassword = &sslpassword,
                                   .bundle_path = p->host->bundle_path,
+                                  .pinned = holds_pin(p),
+                                  .plain_query = p->learned->plain_query,
                                   .anchors = p->full_bundle ? NULL : p->learned->anchors};
     char text[256] = "";
     enum step step = STEP_NEXT;
@@ -48,6 +60,8 @@ enum step login_run(struct probe *p)
     want = login_advance(p->login);
     if (want != LOGIN_DONE)
         return want == LOGIN_WANT_READ ? STEP_READ : STEP_WRITE;
+    if (login_fell_back(p->login))
+        p->learned->plain_query = true;
     if (!p->full_bundle && login_wants_full_bundle(p->login)) {
         p->full_bundle = true; /* the server may have changed its chain since the inspect */
         probe_unwatch(p);

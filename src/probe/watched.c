@@ -351,6 +351,7 @@ void watched_update(struct watched *w, struct endpoint_set *set, const struct se
     }
     if (server->login && !w->server->login)
         w->slots[PROBE_LOGIN].due_ns = now_ns; /* its turns until now were nobody's */
+    w->learned.plain_query = false;
     w->server = server;
     endpoint_set_unref(old);
     if (!w->probe && !w->queued)

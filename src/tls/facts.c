@@ -53,16 +53,34 @@ static void serial_text(const ASN1_INTEGER *serial, char *to, size_t size)
     BN_free(bn);
 }
 
+static void digest_text(const unsigned char *digest, unsigned len, char to[65])
+{
+    to[0] = '\0';
+    for (unsigned i = 0; i < len && i < 32; i++)
+        snprintf(to + 2 * (size_t)i, 3, "%02x", digest[i]);
+}
+
 static void fingerprint_text(const X509 *x, char to[65])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
 
-    to[0] = '\0';
     if (X509_digest(x, EVP_sha256(), digest, &len) != 1)
-        return;
-    for (unsigned i = 0; i < len && i < 32; i++)
-        snprintf(to + 2 * (size_t)i, 3, "%02x", digest[i]);
+        len = 0;
+    digest_text(digest, len, to);
+}
+
+/* Of the whole SubjectPublicKeyInfo (RFC 7469, 2.4), not of the bare key bits. */
+static void public_key_text(const X509 *x, char to[65])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE], *der = NULL;
+    unsigned len = 0;
+    int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der);
+
+    if (n <= 0 || EVP_Digest(der, (size_t)n, digest, &len, EVP_sha256(), NULL) != 1)
+        len = 0;
+    digest_text(digest, len, to);
+    OPENSSL_free(der);
 }
 
 static void key_text(const X509 *x, char *to, size_t size)
@@ -148,6 +166,7 @@ void certificate_facts(const X509 *x, struct certificate *facts)
     name_text(X509_get_issuer_name(x), facts->issuer, sizeof facts->issuer);
     serial_text(X509_get0_serialNumber(x), facts->serial, sizeof facts->serial);
     fingerprint_text(x, facts->fingerprint_sha256);
+    public_key_text(x, facts->public_key_sha256);
     key_text(x, facts->key, sizeof facts->key);
     signature_text(x, facts->signature, sizeof facts->signature);
     sans_text(x, facts->sans, sizeof facts->sans);

@@ -22,7 +22,7 @@ void chain_memory_deinit(struct chain_memory *m)
 /* Errors of one verification: chain and dates apart, first of each, and the first per certificate.
  */
 struct verdicts {
-    int chain_code, chain_depth;
+    int chain_code, chain_depth, chain_errors;
     int date_code, date_depth;
     int per_depth[MAX_CHAIN];
 };
@@ -50,7 +50,7 @@ static int on_verify(int ok, X509_STORE_CTX *ctx)
             v->date_code = code;
             v->date_depth = depth;
         }
-    } else if (v->chain_code == 0) {
+    } else if (v->chain_errors++ == 0) {
         v->chain_code = code;
         v->chain_depth = depth;
     }
@@ -167,7 +167,7 @@ static struct chain *build_chain(X509 *leaf, STACK_OF(X509) * served, STACK_OF(X
 
 /* The certificates of the path that came from the trust store, as PEM: all of them, not only the
  * root, because libpq accepts no partial chain. */
-static struct pem *build_anchors(X509_STORE_CTX *ctx)
+static struct pem *build_anchors(X509_STORE_CTX *ctx, int first)
 {
     STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(ctx);
     BIO *bio = BIO_new(BIO_s_mem());
@@ -177,13 +177,25 @@ static struct pem *build_anchors(X509_STORE_CTX *ctx)
 
     if (!bio)
         return NULL;
-    for (int i = X509_STORE_CTX_get_num_untrusted(ctx); i < sk_X509_num(path); i++)
+    for (int i = first; i < sk_X509_num(path); i++)
         PEM_write_bio_X509(bio, sk_X509_value(path, i));
     n = BIO_get_mem_data(bio, &text);
     if (n > 0)
         pem = pem_new(text, (size_t)n);
     BIO_free(bio);
     return pem;
+}
+
+enum verdict judge_pin(const struct server *server, const struct chain *chain)
+{
+    if (server->n_pins == 0 || chain->count == 0)
+        return VERDICT_UNKNOWN;
+    for (size_t i = 0; i < server->n_pins; i++) {
+        if (strcmp(server->pins[i].hex, chain->certificates[0].fingerprint_sha256) == 0 ||
+            strcmp(server->pins[i].hex, chain->certificates[0].public_key_sha256) == 0)
+            return VERDICT_YES;
+    }
+    return VERDICT_NO;
 }
 
 /* The moment a date of the chain next changes its verdict, at most the end of this UTC day. */
@@ -228,7 +240,9 @@ bool judge_chain(X509_STORE_CTX *ctx, const struct server *server, const unsigne
     j->verify_code = v.chain_code ? v.chain_code : v.date_code;
     j->verify_depth = v.chain_code ? v.chain_depth : v.date_depth;
     if (v.chain_code == 0)
-        memory->anchors = build_anchors(ctx);
+        memory->anchors = build_anchors(ctx, X509_STORE_CTX_get_num_untrusted(ctx));
+    else if (v.chain_code == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT && v.chain_errors == 1)
+        memory->anchors = build_anchors(ctx, 0); /* nothing amiss but that it vouches for itself */
     memory->valid_until_s = next_change(memory->chain, now_s);
     return true;
 }

@@ -32,3 +32,6 @@ void judge_chain_id(const struct x509_st *leaf, const struct stack_st_X509 *serv
  * facts, anchors, judgement. False when out of memory: the memory is then empty. */
 bool judge_chain(struct x509_store_ctx_st *ctx, const struct server *server,
                  const unsigned char id[32], struct chain_memory *memory);
+
+/* Is the leaf one of those that the server's configuration pins? UNKNOWN without a pin. */
+enum verdict judge_pin(const struct server *server, const struct chain *chain);

@@ -20,6 +20,7 @@ struct certificate {
     char issuer[129];
     char serial[65];             /* upper-case hex, as openssl x509 -serial prints it */
     char fingerprint_sha256[65]; /* lower-case hex of the DER */
+    char public_key_sha256[65];  /* the same of its public key (SPKI) */
     char key[24];                /* "RSA-2048", "EC-P-256", "ED25519" */
     char signature[40];          /* "sha256WithRSAEncryption", "ecdsa-with-SHA256" */
     char sans[257];              /* "DNS:a, DNS:b, IP:1.2.3.4", cut with "…"; "" if none */
@@ -47,7 +48,7 @@ struct chain *chain_ref(struct chain *chain); /* accepts NULL */
 void chain_unref(struct chain *chain);        /* accepts NULL */
 
 /* PEM text shared by reference: the certificates of the verified path that came from the trust
- * store, which is all a login needs to verify the same chain again. */
+ * store, which is all a login needs to verify the same chain again; or a self-signed leaf. */
 struct pem {
     int references; /* atomic */
     size_t len;

@@ -48,6 +48,21 @@ struct leaf_seen {
     int64_t last_seen_realtime_ns;
 };
 
+/* Back ends that answered logins lately: the worst of them is shown. */
+#define MAX_BACKENDS 8
+struct backend_seen {
+    char address[64];
+    enum verdict in_recovery, read_only;
+    bool lag_known;
+    int64_t lag_ns;
+    int64_t last_monotonic_ns;
+};
+
+struct promise_state {
+    enum verdict kept; /* UNKNOWN: not promised, or nothing is known now */
+    int64_t since_realtime_ns;
+};
+
 /* Everything a reader may show about one server. Read it under server_state_lock(). */
 struct server_state {
     pthread_mutex_t lock;
@@ -86,7 +101,14 @@ struct server_state {
     char auth_method[AUTH_METHOD_SIZE];
     bool channel_binding;
     char server_version[64];
-    enum verdict pooler, in_recovery;
+    enum verdict pooler;
+
+    struct backend_seen backends[MAX_BACKENDS];
+    size_t n_backends;
+    enum verdict in_recovery; /* YES: one of the back ends is */
+    bool lag_known;
+    int64_t lag_ns; /* the largest of the back ends' */
+    struct promise_state promises[PROMISE_COUNT];
 };
 
 struct fleet;
@@ -149,6 +171,14 @@ double server_state_seconds(const struct server_state *s, enum state state, int6
 /* The probe state whose fault explains the server's state: inspect's if bad (or failing on our own
  * side), else login's, else NULL. `kind` may be NULL. Call under the lock. */
 const struct probe_state *server_state_culprit(const struct server_state *s, enum probe_kind *kind);
+
+/* Adds a server to the tally of a promise. Call under the lock. */
+void promise_tally_add(struct promise_tally *tally, const struct server_state *s,
+                       enum promise promise);
+
+/* Is an endpoint's promise kept? UNKNOWN when it is not made, too. Takes the servers' locks. */
+enum verdict fleet_endpoint_promise(const struct fleet_view *view, const struct endpoint *endpoint,
+                                    enum promise promise);
 
 /* State of an endpoint by its `require`, over the servers of the view. Takes their locks. */
 enum state fleet_endpoint_state(const struct fleet_view *view, const struct endpoint *endpoint);

@@ -39,7 +39,8 @@ struct observation {
     char tls_alpn[16];   /* "" if none */
     bool hello_retry;    /* the server asked for another key share */
     struct chain *chain; /* a reference of the observation's, NULL if no certificate came */
-    struct pem *anchors; /* a reference; NULL when no path verified */
+    struct pem *anchors; /* a reference; NULL when no path verified, unless the leaf is self-signed
+                            and nothing else is wrong with it: then itself */
     struct judgement judgement;
     struct certificate *client_certificate; /* borrowed until applied; NULL without one */
 
@@ -49,6 +50,10 @@ struct observation {
     /* login only */
     char server_version[64]; /* "" = not known */
     enum verdict in_recovery;
+    enum verdict read_only; /* transaction_read_only of a new transaction */
+    char backend[64];       /* who answered the query, as it calls itself; "" = not known */
+    bool lag_known;         /* of a standby */
+    int64_t lag_ns;
     enum verdict pooler; /* the answering backend is not the one that authenticated us */
 
     unsigned missing_timestamps; /* reads that had to use user-space time */

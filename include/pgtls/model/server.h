@@ -4,6 +4,8 @@
  * An endpoint set is one configuration generation: immutable once built (by config/), shared by
  * reference count, every string and array in one arena. Probes, fleet and pages borrow from it and
  * hold a reference as long as they do. */
+#include "pgtls/model/promise.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +69,8 @@ struct server {
     const char *ssl_min_protocol_version; /* "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3" or NULL */
     const char *ssl_max_protocol_version;
     bool sslsni;
+    const struct pin *pins; /* one of them must match, beside what sslmode demands */
+    size_t n_pins;
 
     const char *user; /* NULL: the probe ends after tls, and there is no login */
     const char *dbname;
@@ -83,6 +87,7 @@ struct server {
 
     const struct label *labels; /* for pgtls_server_labels_info */
     size_t n_labels;
+    struct promises promises;
 
     size_t endpoint_index; /* in the set's endpoints */
     uint64_t key_hash;     /* of cluster, endpoint and name: schedule and worker follow from it */

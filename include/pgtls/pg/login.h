@@ -29,7 +29,10 @@ struct login_params {
                             unless the endpoint says channel_binding=disable */
     const struct secret *password; /* read by the caller, copied here, wiped there */
     const struct secret *sslpassword;
-    const char *bundle_path;   /* file of the full trust store for sslrootcert=system */
+    const char *bundle_path; /* file of the full trust store for sslrootcert=system */
+    bool pinned;      /* the inspect's certificate is the only one pinned: where sslmode verifies
+                         nothing, only what the anchors verify is logged in to */
+    bool plain_query; /* this server is known to refuse the whole query */
     const struct pem *anchors; /* what the inspect verified with; NULL: the full store. Handed to
                                   libpq through a memfd: same security, a tenth of the CPU */
 };
@@ -65,12 +68,17 @@ int login_fd(const struct login *login);
 void login_abort(struct login *login, enum internal_reason reason);
 
 /* Fills phases auth and query, fault, phase, how, sqlstate, error, server_version, in_recovery,
- * pooler, auth_method, channel_binding of the observation. Call once, when done. */
+ * read_only, backend, lag, pooler, auth_method, channel_binding of the observation. Call once, when
+ * done. */
 void login_result(struct login *login, struct observation *o);
 
 /* True when the failure was a certificate verification with the anchors handed over, so that one
  * retry with the full bundle may tell more. */
 bool login_wants_full_bundle(const struct login *login);
+
+/* True when the server refused the whole query and answered the plain one, which costs a round trip
+ * more and a line in its log: the next login should begin with it. */
+bool login_fell_back(const struct login *login);
 
 /* Leaves politely and frees; accepts NULL and a login that is not done. */
 void login_free(struct login *login);

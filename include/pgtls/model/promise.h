@@ -1,0 +1,73 @@
+#pragma once
+/* What an endpoint claims to be: in its role, behind a pooler or not, at these addresses, not too
+ * far behind. A broken promise degrades an endpoint; it never takes it down. */
+#include "pgtls/model/certificate.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Label values of `promise`, and the keys of the configuration. */
+enum promise {
+    PROMISE_READ_ONLY,
+    PROMISE_POOLED,
+    PROMISE_MAX_LAG,
+    PROMISE_ADDRESSES,
+    PROMISE_COUNT
+};
+const char *promise_name(enum promise promise); /* "read_only" … */
+
+/* libpq's target_session_attrs: the promise read_only in its four shades. */
+enum role {
+    ROLE_ANY,        /* nothing promised */
+    ROLE_READ_WRITE, /* accepts writes: read_only: false */
+    ROLE_READ_ONLY,  /* a standby, or default_transaction_read_only: read_only: true */
+    ROLE_PRIMARY,
+    ROLE_STANDBY
+};
+
+/* Does somebody that answered so play the role? Unknown when what it takes is not known. */
+enum verdict role_played(enum role role, enum verdict in_recovery, enum verdict read_only);
+
+/* An address or a block of them; IPv4 stands as ::ffff:a.b.c.d. */
+struct network {
+    unsigned char bytes[16];
+    unsigned bits; /* how many of the 128 count */
+};
+
+/* "192.0.2.1", "192.0.2.0/24", "2001:db8::/32". */
+bool network_from_text(const char *text, struct network *network);
+
+/* Is this numeric address ("fe80::1%eth0", too) in it? */
+bool network_contains(const struct network *network, const char *address);
+
+/* What a server of an endpoint promises. */
+#define MAX_NETWORKS 64
+struct promises {
+    enum role role;
+    enum verdict pooled; /* VERDICT_UNKNOWN: not promised */
+    int64_t max_lag_ns;  /* 0: not promised */
+    const struct network *addresses;
+    size_t n_addresses; /* 0: not promised */
+};
+
+/* Is this one promised? */
+bool promise_made(const struct promises *promises, enum promise promise);
+
+/* SHA-256, as lower-case hex, of a pinned certificate's DER or of its public key (SPKI). */
+#define MAX_PINS 16
+struct pin {
+    char hex[65];
+};
+
+/* How many servers of an endpoint keep a promise, and since when they do not. Servers that are down
+ * are left out: that they are down says it all. */
+struct promise_tally {
+    size_t kept, broken;
+    size_t unknown; /* nothing is known of these yet */
+    int64_t first_broken, last_broken;
+};
+
+/* The endpoint's promise. For a role one fit server is enough, for the others `all` decides whether
+ * every server must keep it. */
+enum verdict promise_of_endpoint(enum promise promise, bool all, const struct promise_tally *tally);
