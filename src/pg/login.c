@@ -344,17 +344,28 @@ static bool query_over(struct login *l)
     return finish(l);
 }
 
+/* A server that begins a COPY: libpq has a result of it for as long as it is asked. */
+static bool is_copy(ExecStatusType status)
+{
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
 static bool turn_query(struct login *l)
 {
     if (!PQconsumeInput(l->conn))
         return fail_libpq(l);
     while (!PQisBusy(l->conn)) {
         PGresult *result = PQgetResult(l->conn);
+        bool copy = is_copy(PQresultStatus(result));
 
         if (!result)
             return query_over(l);
         take_row(l, result);
         PQclear(result);
+        if (copy) {
+            l->e.end = END_BAD_BYTES;
+            return finish(l);
+        }
     }
     return true;
 }

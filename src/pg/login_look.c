@@ -14,6 +14,9 @@
 #define RECORD_BYTES ((size_t)16 * 1024)
 #define RELAY_BYTES  ((size_t)8 * 1024)
 
+/* Handshake messages after the handshake; servers send two session tickets. */
+#define MAX_LATE_MESSAGES 64
+
 static enum look closed(struct login_look *l, enum close_how how)
 {
     login_guard_closed(&l->guard, how);
@@ -178,6 +181,37 @@ static enum look no_record(struct login_look *l, SSL *ssl, int result)
     return LOOK_OVER;
 }
 
+static void on_message(int written, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                       void *arg)
+{
+    struct login_look *l = arg;
+
+    (void)version;
+    (void)bytes;
+    (void)len;
+    (void)ssl;
+    l->late_messages += !written && type == SSL3_RT_HANDSHAKE;
+}
+
+/* OpenSSL would go on with session tickets and key updates for as long as they come, and keep the
+ * loop from everybody else. So it is told to stop after each, and they are counted. */
+static int peek(struct login_look *l, SSL *ssl, unsigned char *record, size_t size)
+{
+    unsigned before;
+    int n;
+
+    SSL_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+    SSL_set_msg_callback(ssl, on_message);
+    SSL_set_msg_callback_arg(ssl, l);
+    do {
+        before = l->late_messages;
+        ERR_clear_error();
+        errno = 0;
+        n = SSL_peek(ssl, record, (int)size);
+    } while (n <= 0 && l->late_messages != before && l->late_messages <= MAX_LATE_MESSAGES);
+    return n;
+}
+
 /* After the handshake: the record that libpq will read next. */
 static enum look look_record(struct login_look *l, SSL *ssl, int64_t since_ns)
 {
@@ -191,9 +225,11 @@ static enum look look_record(struct login_look *l, SSL *ssl, int64_t since_ns)
         if (look != LOOK_GO)
             return look;
     }
-    ERR_clear_error();
-    errno = 0;
-    n = SSL_peek(ssl, record, sizeof record);
+    n = peek(l, ssl, record, sizeof record);
+    if (n <= 0 && l->late_messages > MAX_LATE_MESSAGES) {
+        l->guard.e->end = END_TLS_ERROR;
+        return LOOK_OVER;
+    }
     if (n <= 0)
         return no_record(l, ssl, n);
     l->seen = (size_t)n;

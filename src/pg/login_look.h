@@ -25,7 +25,8 @@ struct login_look {
     bool tls;
     struct login_relay relay;
     struct login_guard guard;
-    size_t seen; /* bytes of the present TLS record that the guard has had */
+    size_t seen;            /* bytes of the present TLS record that the guard has had */
+    unsigned late_messages; /* of the handshake protocol, after the handshake */
     struct arrival arrival;
     bool half_closed; /* the peer's FIN was there before libpq's last step */
     bool heard;       /* the last look found something new on the socket, at `arrival` */

@@ -213,10 +213,14 @@ static void conclude(struct probe *p, bool good)
 static enum step run_stage(struct probe *p)
 {
     const struct stage_row *row = &rows[p->stage];
-    enum step step = row->run(p);
-    bool waits = step == STEP_READ || step == STEP_WRITE || step == STEP_WAIT;
+    enum step step;
     int64_t cpu_ns = 0;
+    bool waits;
 
+    if (p->conn)
+        tls_conn_turn(p->conn);
+    step = row->run(p);
+    waits = step == STEP_READ || step == STEP_WRITE || step == STEP_WAIT;
     if (!p->concluded && (waits || row->ends_phase)) {
         cpu_ns = clock_thread_cpu_ns() - p->cpu_mark_ns;
         p->cpu_mark_ns += cpu_ns;

@@ -20,6 +20,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* What one turn may read, in pieces of about a record, and how many handshake messages may follow
+ * the handshake: session tickets and key updates stay inside OpenSSL, which would go on with them
+ * for as long as they come, and keep the loop from everybody else. Servers send two tickets. */
+#define TURN_READS        8
+#define MAX_LATE_MESSAGES 64
+
 struct tls_conn {
     int fd;
     SSL *ssl;
@@ -31,6 +37,9 @@ struct tls_conn {
     unsigned missing_timestamps;
     int write_errno, read_errno;
     bool eof;
+    unsigned reads; /* left in this turn */
+    bool up;        /* the handshake is over */
+    unsigned late_messages;
 
     bool judged; /* the memory holds this connection's chain */
     bool no_memory;
@@ -54,6 +63,13 @@ static int bio_read(BIO *bio, char *to, int size)
     ssize_t n;
 
     BIO_clear_retry_flags(bio);
+    if (c->late_messages > MAX_LATE_MESSAGES)
+        return -1; /* no errno and no end: a breach of the protocol */
+    if (c->reads == 0) {
+        BIO_set_retry_read(bio); /* the socket stays readable: the next turn goes on */
+        return -1;
+    }
+    c->reads--;
     n = arrival_recv(c->fd, to, (size_t)size, 0, c->since_ns, &arrival);
     if (n > 0) {
         c->arrival_ns = arrival.at_ns;
@@ -136,6 +152,7 @@ static void on_message(int written, int version, int type, const void *bytes, si
         else if (p[0] == SSL3_MT_SERVER_HELLO && len >= 38 &&
                  memcmp(p + 6, hello_retry_random, sizeof hello_retry_random) == 0)
             c->hello_retry = true;
+        c->late_messages += c->up;
     }
 }
 
@@ -191,8 +208,12 @@ struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust 
     pthread_once(&bio_once, make_bio_method);
     if (!c || !bio_method)
         goto fail;
-    *c = (struct tls_conn){
-        .fd = fd, .server = server, .trust = trust, .memory = memory, .alert = -1};
+    *c = (struct tls_conn){.fd = fd,
+                           .server = server,
+                           .trust = trust,
+                           .memory = memory,
+                           .reads = TURN_READS,
+                           .alert = -1};
     c->ssl = SSL_new(trust_context(trust));
     bio = BIO_new(bio_method);
     if (!c->ssl || !bio)
@@ -223,6 +244,11 @@ void tls_conn_free(struct tls_conn *c)
         return;
     SSL_free(c->ssl);
     free(c);
+}
+
+void tls_conn_turn(struct tls_conn *c)
+{
+    c->reads = TURN_READS;
 }
 
 void tls_conn_since(struct tls_conn *c, int64_t since_ns)
@@ -340,6 +366,7 @@ enum tls_want tls_conn_handshake(struct tls_conn *c)
     result = SSL_do_handshake(c->ssl);
     if (result != 1)
         return wanted(c, result);
+    c->up = true;
     if (alpn_missing(c)) {
         c->end = END_TLS_ERROR;
         c->reason = TLS_REASON_NO_ALPN;

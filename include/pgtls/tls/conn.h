@@ -40,6 +40,9 @@ struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust 
                               struct chain_memory *memory);
 void tls_conn_free(struct tls_conn *conn); /* accepts NULL */
 
+/* A new turn of the loop: what one turn may read is bounded, then TLS_WANT_READ lets others run. */
+void tls_conn_turn(struct tls_conn *conn);
+
 enum tls_want tls_conn_handshake(struct tls_conn *conn);
 
 /* Like send and recv on the decrypted stream. TLS_DONE with *n bytes; a clean end of the stream is
