@@ -480,6 +480,7 @@ struct login *login_new(const struct login_params *params, int64_t now_ns)
         return NULL;
     l->server = server;
     l->tls = params->tls;
+    l->plain = params->plain_query;
     l->anchors = params->tls && params->anchors && server_demands_chain(server);
     l->idle_since_ns = now_ns;
     l->e = EVIDENCE_INIT;
@@ -491,7 +492,6 @@ struct login *login_new(const struct login_params *params, int64_t now_ns)
     l->look.guard.e = &l->e;
     l->look.guard.allow_auth = server->allow_auth;
     l->look.guard.password =
-    l->plain = params->plain_query;
         params->password && params->password->present && *params->password->text;
     start(l, params);
     return l;
@@ -514,6 +514,11 @@ void login_abort(struct login *l, enum internal_reason reason)
     finish(l);
 }
 
+bool login_fell_back(const struct login *l)
+{
+    return l->fell_back && l->query_done;
+}
+
 bool login_wants_full_bundle(const struct login *l)
 {
     return l->anchors && l->e.end == END_CERTIFICATE && !l->e.hostname_mismatch;
@@ -525,11 +530,6 @@ void login_free(struct login *l)
         return;
     close_trust(l);
     /* Sends Terminate when the session is established, close_notify on TLS, and never waits: the
-bool login_fell_back(const struct login *l)
-{
-    return l->fell_back && l->query_done;
-}
-
      * connection is in non-blocking mode. */
     PQfinish(l->conn);
     relay(l);
@@ -596,6 +596,10 @@ void login_result(struct login *l, struct observation *o)
     }
     str_copy(o->server_version, sizeof o->server_version, l->server_version);
     o->in_recovery = l->in_recovery;
+    o->read_only = l->read_only;
+    str_copy(o->backend, sizeof o->backend, l->backend);
+    o->lag_known = l->lag_known;
+    o->lag_ns = l->lag_ns;
     o->pooler = l->pooler;
     o->missing_timestamps += l->missing_timestamps;
 }

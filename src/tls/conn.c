@@ -181,6 +181,8 @@ int conn_on_certificate(X509_STORE_CTX *ctx, void *unused)
             c->no_memory = true;
     }
     c->judged = !c->no_memory;
+    if (c->judged) /* each time: another configuration may pin another one */
+        c->memory->judgement.pin = judge_pin(c->server, c->memory->chain);
     X509_STORE_CTX_set_error(ctx, X509_V_OK);
     return 1;
 }
@@ -198,8 +200,6 @@ static bool is_address(const char *host)
 struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust *trust,
                               struct chain_memory *memory)
 {
-    if (c->judged) /* each time: another configuration may pin another one */
-        c->memory->judgement.pin = judge_pin(c->server, c->memory->chain);
     static const unsigned char alpn[] = "\x0apostgresql";
     char name[256]; /* the longest that SNI can carry, and not const: OpenSSL's macro wants it so */
     struct tls_conn *c = calloc(1, sizeof *c);
