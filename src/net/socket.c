@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,9 +37,12 @@ int socket_connect(const struct address *address)
 
 int socket_connect_result(int fd)
 {
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
     int error = 0;
     socklen_t len = sizeof error;
 
+    if (poll(&ready, 1, 0) <= 0)
+        return EINPROGRESS; /* SO_ERROR would be 0 */
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         return errno;
     return error;

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,12 +219,10 @@ static bool look(struct login *l)
 
 static bool turn_tcp(struct login *l)
 {
-    struct pollfd ready = {.fd = l->look.sock, .events = POLLOUT};
-    int error;
+    int error = socket_connect_result(l->look.sock);
 
-    if (poll(&ready, 1, 0) <= 0)
+    if (error == EINPROGRESS)
         return false;
-    error = socket_connect_result(l->look.sock);
     if (error != 0) {
         login_look_errno(&l->look, error);
         return finish(l);

@@ -127,6 +127,67 @@ static void consume(struct probe *p, const struct wire_message *message)
     p->in_len -= total;
 }
 
+static enum step on_error(struct probe *p, const struct wire_message *message)
+{
+    wire_error_fields(message->body, message->body_len, &p->evidence.error);
+    return probe_fail(p, END_ERROR_RESPONSE);
+}
+
+/* --- instead of S or N ------------------------------------------------------------------------ */
+
+/* Protocol 2 has text behind the E, up to a NUL; protocol 3 a length, whose first byte is 0. */
+static bool is_text(const struct probe *p)
+{
+    return p->in_len > 1 && p->in[1] != '\0';
+}
+
+static enum step on_text(struct probe *p)
+{
+    wire_error_v2(p->in + 1, p->in_len - 1, &p->evidence.error);
+    return probe_fail(p, END_ERROR_RESPONSE);
+}
+
+/* The connection ended within the error: what is there counts if it says which error it is. */
+static enum step on_cut(struct probe *p)
+{
+    struct pg_error error = {0};
+
+    if (is_text(p))
+        return on_text(p);
+    if (p->in_len > 5)
+        wire_error_fields(p->in + 5, p->in_len - 5, &error);
+    if (error.sqlstate[0] == '\0')
+        return STEP_FAIL; /* closed, and nothing said */
+    p->evidence.error = error;
+    return probe_fail(p, END_ERROR_RESPONSE);
+}
+
+enum step inspect_early_error(struct probe *p)
+{
+    struct wire_message message;
+    enum step step;
+
+    if (p->in_len == 0 && make_room(p))
+        p->in[p->in_len++] = 'E';
+    for (;;) {
+        enum wire_status status = WIRE_MORE;
+
+        if (!is_text(p))
+            status = wire_next(p->in, p->in_len, &message);
+        else if (memchr(p->in, '\0', p->in_len) || p->in_len > PG_MESSAGE_SIZE)
+            return on_text(p);
+        if (status == WIRE_OK)
+            return on_error(p, &message);
+        if (status == WIRE_BAD)
+            return probe_fail(p, END_BAD_BYTES);
+        step = fill(p);
+        if (step == STEP_FAIL && p->evidence.end == END_CLOSED)
+            return on_cut(p);
+        if (step != STEP_NEXT)
+            return step;
+    }
+}
+
 /* --- startup ---------------------------------------------------------------------------------- */
 
 enum step inspect_startup(struct probe *p)
@@ -155,12 +216,6 @@ static enum step on_authentication(struct probe *p, const struct wire_message *m
     o->channel_binding = auth.scram_plus;
     consume(p, message);
     return auth.code == 0 ? STEP_NEXT : STEP_GOOD;
-}
-
-static enum step on_error(struct probe *p, const struct wire_message *message)
-{
-    wire_error_fields(message->body, message->body_len, &p->evidence.error);
-    return probe_fail(p, END_ERROR_RESPONSE);
 }
 
 enum step inspect_first_message(struct probe *p)

@@ -125,6 +125,8 @@ enum step inspect_connected(struct probe *p)
         return STEP_WRITE;
     }
     number = socket_connect_result(p->fd);
+    if (number == EINPROGRESS)
+        return STEP_WRITE;
     if (number != 0) {
         remember_errno(p, number);
         probe_close_socket(p);
@@ -157,31 +159,6 @@ enum step inspect_ssl_request(struct probe *p)
     return STEP_NEXT;
 }
 
-/* Reads what is there behind an 'E' that came instead of S or N, up to the end of the connection.
- */
-static enum step read_early_error(struct probe *p)
-{
-    unsigned char bytes[2048];
-    struct arrival arrival;
-    struct wire_message message;
-    ssize_t n = arrival_recv(p->fd, bytes, sizeof bytes, MSG_PEEK, p->watch.mark_ns, &arrival);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return STEP_READ;
-    if (n > 4 && bytes[0] == 0 && bytes[1] == 0) { /* a length: protocol 3 */
-        unsigned char whole[sizeof bytes + 1] = {'E'};
-
-        memcpy(whole + 1, bytes, (size_t)n);
-        if (wire_next(whole, (size_t)n + 1, &message) == WIRE_MORE && n < (ssize_t)sizeof bytes &&
-            p->messages++ < 64)
-            return STEP_READ;
-        wire_error_fields(whole + 5, (size_t)n - 4, &p->evidence.error);
-    } else {
-        wire_error_v2(bytes, n > 0 ? (size_t)n : 0, &p->evidence.error);
-    }
-    return probe_fail(p, END_ERROR_RESPONSE);
-}
-
 enum step inspect_ssl_answer(struct probe *p)
 {
     struct arrival arrival;
@@ -190,7 +167,7 @@ enum step inspect_ssl_answer(struct probe *p)
     ssize_t n, behind;
 
     if (p->evidence.ssl_answer_seen)
-        return read_early_error(p);
+        return inspect_early_error(p);
     n = arrival_recv(p->fd, &byte, 1, 0, p->watch.mark_ns, &arrival);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return STEP_READ;
@@ -201,7 +178,7 @@ enum step inspect_ssl_answer(struct probe *p)
     p->evidence.ssl_answer_seen = true;
     p->evidence.ssl_answer = byte;
     if (byte == 'E')
-        return read_early_error(p);
+        return inspect_early_error(p);
     if (byte == 'N' && p->server->sslmode < SSLMODE_REQUIRE) {
         p->tls = false;
         p->next = STAGE_STARTUP;

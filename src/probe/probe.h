@@ -151,6 +151,8 @@ enum step inspect_connect(struct probe *p);
 enum step inspect_connected(struct probe *p);
 enum step inspect_ssl_request(struct probe *p);
 enum step inspect_ssl_answer(struct probe *p);
+/* An 'E' has come instead of S or N: reads what is behind it. */
+enum step inspect_early_error(struct probe *p);
 enum step inspect_handshake(struct probe *p);
 enum step inspect_judge(struct probe *p);
 enum step inspect_startup(struct probe *p);

@@ -10,7 +10,7 @@
  * A connection in progress is no error. */
 int socket_connect(const struct address *address);
 
-/* After the descriptor became writable: 0 when connected, else the errno of the failure. */
+/* 0 when connected, EINPROGRESS while that is open, else the errno of the failure. */
 int socket_connect_result(int fd);
 
 /* The kernel's own measure of the connection's round trip in nanoseconds: the SYN's. False when the
