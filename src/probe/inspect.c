@@ -16,11 +16,24 @@
 
 /* --- dns -------------------------------------------------------------------------------------- */
 
+static bool keep_addresses(struct probe *p, const struct address *addresses, size_t n)
+{
+    p->addresses = calloc(n, sizeof *addresses);
+    if (!p->addresses)
+        return false;
+    memcpy(p->addresses, addresses, n * sizeof *addresses);
+    p->n_addresses = n;
+    return true;
+}
+
 static void on_resolved(struct resolve_request *request, const struct resolution *answer)
 {
     struct probe *p = (struct probe *)((char *)request - offsetof(struct probe, request));
 
-    *p->resolution = *answer;
+    p->resolving = false;
+    p->evidence.resolve = answer->status;
+    if (answer->status == RESOLVE_OK)
+        keep_addresses(p, answer->addresses, answer->n);
     probe_advance(p); /* does nothing when the answer came at once: the stage then looks itself */
 }
 
@@ -34,28 +47,27 @@ static bool literal_address(const struct server *s, struct address *address)
 
 static enum step resolved(struct probe *p)
 {
-    p->evidence.resolve = p->resolution->status;
-    return p->resolution->status == RESOLVE_OK ? STEP_NEXT : probe_fail(p, END_RESOLVER);
+    if (p->evidence.resolve != RESOLVE_OK)
+        return probe_fail(p, END_RESOLVER);
+    return p->addresses ? STEP_NEXT : probe_fail_local(p, INTERNAL_MEMORY, "out of memory");
 }
 
 enum step inspect_resolve(struct probe *p)
 {
-    const enum resolve_status waiting = (enum resolve_status) - 1;
+    struct address literal;
 
-    if (p->resolution)
-        return p->resolution->status == waiting ? STEP_WAIT : resolved(p);
-    p->resolution = calloc(1, sizeof *p->resolution);
-    if (!p->resolution)
-        return probe_fail_local(p, INTERNAL_MEMORY, "out of memory");
-    if (literal_address(p->server, &p->resolution->addresses[0])) {
-        p->resolution->n = 1;
+    if (p->request.done)
+        return p->resolving ? STEP_WAIT : resolved(p);
+    if (literal_address(p->server, &literal)) {
         p->skip_phase = true;
-        return STEP_NEXT;
+        p->evidence.resolve = RESOLVE_OK;
+        keep_addresses(p, &literal, 1);
+        return resolved(p);
     }
-    p->resolution->status = waiting;
+    p->resolving = true;
     p->request.done = on_resolved;
     resolver_ask(p->host->resolver, &p->request, p->server->host, p->server->port);
-    return p->resolution->status == waiting ? STEP_WAIT : resolved(p);
+    return p->resolving ? STEP_WAIT : resolved(p);
 }
 
 /* --- tcp -------------------------------------------------------------------------------------- */
@@ -64,7 +76,7 @@ enum step inspect_resolve(struct probe *p)
  * has all that is left: a lost SYN is sent again after a second, and that is not "down". */
 static int64_t address_deadline_ns(const struct probe *p, int64_t now_ns)
 {
-    size_t left = p->resolution->n - p->next_address + 1;
+    size_t left = p->n_addresses - p->next_address + 1;
     int64_t share_ns = (p->deadline_ns - now_ns) / (int64_t)left;
 
     if (left == 1)
@@ -82,7 +94,7 @@ static void remember_errno(struct probe *p, int number)
 
 bool inspect_next_address(struct probe *p)
 {
-    if (p->stage != STAGE_CONNECTED || p->next_address >= p->resolution->n)
+    if (p->stage != STAGE_CONNECTED || p->next_address >= p->n_addresses)
         return false;
     remember_errno(p, ETIMEDOUT);
     probe_close_socket(p);
@@ -91,8 +103,8 @@ bool inspect_next_address(struct probe *p)
 
 enum step inspect_connect(struct probe *p)
 {
-    while (p->next_address < p->resolution->n) {
-        const struct address *a = &p->resolution->addresses[p->next_address++];
+    while (p->next_address < p->n_addresses) {
+        const struct address *a = &p->addresses[p->next_address++];
 
         address_text(a, p->observation.address, sizeof p->observation.address);
         stopwatch_start(&p->watch, clock_monotonic_ns());
@@ -132,8 +144,7 @@ enum step inspect_connected(struct probe *p)
         probe_close_socket(p);
         p->next = STAGE_CONNECT;
         p->skip_phase = true;
-        return p->next_address < p->resolution->n ? STEP_NEXT
-                                                  : probe_fail_errno(p, p->connect_errno);
+        return p->next_address < p->n_addresses ? STEP_NEXT : probe_fail_errno(p, p->connect_errno);
     }
     stopwatch_arrived(&p->watch, clock_monotonic_ns());
     if (!p->server->unix_socket && socket_rtt_ns(p->fd, &rtt_ns))

@@ -181,6 +181,14 @@ static void explain(struct probe *p)
                  uv_strerror(uv_translate_sys_error(p->evidence.sys_errno)));
 }
 
+static void keep_client_certificate(struct probe *p, const struct certificate *facts)
+{
+    p->client_certificate = malloc(sizeof *facts);
+    if (p->client_certificate)
+        *p->client_certificate = *facts;
+    p->observation.client_certificate = p->client_certificate;
+}
+
 /* The result is final from here on; what is left is to leave politely. */
 static void conclude(struct probe *p, bool good)
 {
@@ -200,10 +208,8 @@ static void conclude(struct probe *p, bool good)
         explain(p);
     if (p->conn)
         tls_conn_observe(p->conn, o);
-    if (p->trust && trust_client_certificate(p->trust)) {
-        p->client_certificate = *trust_client_certificate(p->trust);
-        o->client_certificate = &p->client_certificate;
-    }
+    if (p->trust && trust_client_certificate(p->trust))
+        keep_client_certificate(p, trust_client_certificate(p->trust));
 }
 
 /* --- doors ------------------------------------------------------------------------------------ */
@@ -341,8 +347,8 @@ static void probe_finish(struct probe *p)
     login_free(p->login);
     p->login = NULL;
     probe_close_socket(p);
-    free(p->resolution);
-    p->resolution = NULL;
+    free(p->addresses);
+    p->addresses = NULL;
     free(p->in);
     p->in = NULL;
     uv_timer_stop(&p->timer);
@@ -393,5 +399,6 @@ void probe_free(struct probe *p)
         return;
     observation_deinit(&p->observation);
     endpoint_set_unref(p->set);
+    free(p->client_certificate);
     free(p);
 }

@@ -94,11 +94,12 @@ struct probe {
     int fd;
     bool tls, second_leg;
     struct resolve_request request;
-    struct resolution *resolution; /* of the name, while addresses are tried */
-    size_t next_address;
+    bool resolving;
+    struct address *addresses; /* while they are tried in turn */
+    size_t n_addresses, next_address;
     int connect_errno, peeked_errno;
     struct trust *trust;
-    struct certificate client_certificate;
+    struct certificate *client_certificate; /* a copy: the policy may go before it is applied */
     struct tls_conn *conn;
     size_t sent;     /* of the StartupMessage, or of Terminate */
     bool in_session; /* trusted: to be ended with Terminate */
