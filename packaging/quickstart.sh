@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the exporter and shows it at work; see usage below. Everything it starts and writes (but the
-# build in build/release) is gone when it ends.
+# build in build/quickstart) is gone when it ends.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=packaging/packages.sh
@@ -50,17 +50,17 @@ main() {
   packages_install "${packages[@]}"
 
   mkdir -p build
-  echo "==> Building (build/release)"
+  echo "==> Building (build/quickstart)"
   # A compiler newer than ours may warn of something new: no reason to show nothing.
-  if ! { cmake --preset release -DPGTLS_TESTS=OFF -DCMAKE_COMPILE_WARNING_AS_ERROR=OFF &&
-    cmake --build --preset release --target pgtls_exporter; } >build/quickstart.log 2>&1; then
+  if ! { cmake --preset release -B build/quickstart -DPGTLS_TESTS=OFF -DCMAKE_COMPILE_WARNING_AS_ERROR=OFF &&
+    cmake --build build/quickstart --target pgtls_exporter; } >build/quickstart.log 2>&1; then
     tail -40 build/quickstart.log >&2
     echo "The build failed; the whole log is in build/quickstart.log" >&2
     exit 1
   fi
 
   # exec: Ctrl-C and SIGTERM reach the program that cleans up.
-  exec env PGTLS_BINARY="$PWD/build/release/pgtls_exporter" \
+  exec env PGTLS_BINARY="$PWD/build/quickstart/pgtls_exporter" \
     /usr/bin/python3 -B packaging/quickstart.py "${once[@]}" ${subject:+-- "$subject"}
 }
 

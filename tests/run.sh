@@ -47,6 +47,7 @@ main() {
 
   build dev
   build clang
+  build release # the optimizer sees what no other build warns of
   build asan
 
   # One ctest over both trees, so that there is one summary.

@@ -14,7 +14,7 @@ from lab.servers import ROOT
 @pytest.fixture(scope="module")
 def daemon(lab, trust, shared_exporter):
     started = shared_exporter({
-        "defaults": {"interval": "300ms", "timeout": "2s", "login": {"interval": "1s"}, "dbname": "app",
+        "defaults": {"interval": "300ms", "timeout": "15s", "login": {"interval": "1s"}, "dbname": "app",
                      "sslrootcert": str(trust.root_file)},
         "clusters": [
             {"name": "good", "endpoints": {"write": endpoint_of(lab.postgres(), user="u_trust"),

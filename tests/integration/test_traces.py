@@ -41,7 +41,7 @@ def quiet(lab, trust, password_file, shared_exporter):
     before["pgbouncer"] = (pooler.log(), None)
     daemon = shared_exporter(one_cluster(endpoints, {
         "dbname": "app", "interval": "100ms", "password_file": str(password_file)}))
-    metrics = daemon.settled(60, at_least=PROBES)
+    metrics = daemon.settled(180, at_least=PROBES)
     # Looked at before the daemon ends: on a machine this busy its last probes may be broken off.
     after = {name: (server.log(), abandoned(server)) for name, server in servers.items()}
     after["pgbouncer"] = (pooler.log(), None)

@@ -18,6 +18,7 @@ KEYS = {
     "ecdsa384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "rsa": lambda: rsa.generate_private_key(65537, 2048),
     "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "rsa1024": lambda: rsa.generate_private_key(65537, 1024),
 }
 
 
@@ -59,7 +60,8 @@ def _names(hosts):
 
 
 def _build(subject, key, issuer, issuer_key, *, hosts=(), authority=False, purposes=(),
-           not_before=None, not_after=None):
+           not_before=None, not_after=None, digest=None, critical=None):
+    """`critical` is the OID of an extension nobody knows, to be marked critical."""
     now = datetime.datetime.utcnow()
     builder = (x509.CertificateBuilder()
                .subject_name(subject).issuer_name(issuer).public_key(key.public_key())
@@ -79,7 +81,10 @@ def _build(subject, key, issuer, issuer_key, *, hosts=(), authority=False, purpo
         builder = builder.add_extension(x509.SubjectAlternativeName(list(_names(hosts))), False)
     if purposes:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), False)
-    algorithm = None if isinstance(issuer_key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    if critical:
+        unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier(critical), b"\x05\x00")
+        builder = builder.add_extension(unknown, True)
+    algorithm = None if isinstance(issuer_key, ed25519.Ed25519PrivateKey) else digest or hashes.SHA256()
     return builder.sign(issuer_key, algorithm)
 
 
@@ -99,6 +104,17 @@ class Authority(Credentials):
         above = parent.chain if parent and parent.parent else []
         super().__init__(certificate, own, [certificate, *above])
         self.parent = parent
+
+    def revocations(self, *revoked, next_update=None):
+        """The PEM of a list of these certificates, good until `next_update`."""
+        now = datetime.datetime.utcnow()
+        builder = (x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
+                   .last_update(now - 2 * DAY).next_update(next_update or now + 30 * DAY))
+        for one in revoked:
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number)
+                .revocation_date(now - DAY).build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def issue(self, name="localhost", hosts=HOSTS, key="ecdsa", client=False, **dates):
         """A leaf; what a server serves with it is the leaf and the intermediates, not the root."""

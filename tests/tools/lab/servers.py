@@ -90,12 +90,15 @@ class Server:
 class Postgres(Server):
     """One PostgreSQL. `hba` is the text of pg_hba.conf below a line that lets the superuser in
     through the Unix socket; `credentials` switch TLS on; `client_ca` is PEM for client
-    certificates."""
+    certificates; `environment` is what the server finds beside a clean one."""
+
+    ready_line = "database system is ready to accept connections"
 
     def __init__(self, version, directory, *, credentials=None, hba="", client_ca=None, settings=None,
-                 scratch=None, address="127.0.0.1"):
+                 scratch=None, address="127.0.0.1", environment=None):
         super().__init__(directory, address)
         self.version = version
+        self.environment = process.clean_environment(**(environment or {}))
         self.bin = _reachable(postgres_bin(version), scratch or self.directory)
         self.data = self.directory / "data"
         self.settings = {**SETTINGS, **(settings or {})}
@@ -140,9 +143,9 @@ class Postgres(Server):
         for name, value in settings.items():
             argv += ["-c", f"{name}={value}"]
         self.program = Program(argv, self.directory / "log", unprivileged=True, cwd="/",
+                               environment=self.environment,
                                stop_signal=signal.SIGINT, death_signal=signal.SIGQUIT)
-        self.program.wait_ready(
-            lambda: "database system is ready to accept connections" in self.log(), 60)
+        self.program.wait_ready(lambda: self.ready_line in self.log(), 60)
         return self
 
     def restart(self):
