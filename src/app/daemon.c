@@ -2,6 +2,8 @@
  * come to its loop, and it alone swaps generations. */
 #include "pgtls/app/daemon.h"
 
+#include "setup.h"
+
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
@@ -16,10 +18,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <uv.h>
 
 #define REQUEST_DEADLINE_NS (30 * NS_PER_S)
@@ -46,27 +45,6 @@ struct daemon {
 
 /* --- configuration -------------------------------------------------------------------------- */
 
-static struct endpoint_set *load(const struct flags *flags, struct config_messages *messages)
-{
-    const char *dsn = getenv("DATABASE_URL");
-
-    if (flags->config_file)
-        return config_load_file(flags->config_file, messages);
-    return config_load_dsn("DATABASE_URL", dsn, messages);
-}
-
-static bool nothing_to_watch(const struct flags *flags)
-{
-    const char *dsn = getenv("DATABASE_URL");
-
-    if (flags->config_file || (dsn && *dsn))
-        return false;
-    fputs("pgtls_exporter: nothing to watch: give --config.file=FILE, or put a connection string "
-          "into the environment variable DATABASE_URL\n",
-          stderr);
-    return true;
-}
-
 static void log_messages(const struct config_messages *messages)
 {
     for (size_t i = 0; i < messages->n; i++) {
@@ -77,26 +55,15 @@ static void log_messages(const struct config_messages *messages)
     }
 }
 
-/* Prints every message to stderr, as compilers do. */
-static void print_messages(const struct config_messages *messages)
-{
-    for (size_t i = 0; i < messages->n; i++)
-        fprintf(stderr, "%s: %s\n",
-                messages->items[i].severity == CONFIG_ERROR ? "error" : "warning",
-                messages->items[i].text);
-    if (messages->errors + messages->warnings > messages->n)
-        fprintf(stderr, "… and %zu more\n", messages->errors + messages->warnings - messages->n);
-}
-
 int daemon_check(const struct flags *flags)
 {
     struct config_messages messages = {0};
     struct endpoint_set *set;
 
-    if (nothing_to_watch(flags))
+    if (setup_nothing_to_load(flags->config_file))
         return 1;
-    set = load(flags, &messages);
-    print_messages(&messages);
+    set = setup_load(flags->config_file, &messages);
+    setup_print_messages(&messages);
     if (set)
         printf("%s: good: %zu endpoint%s, %zu server%s, %zu warning%s\n",
                flags->config_file ? flags->config_file : "DATABASE_URL", set->n_endpoints,
@@ -129,7 +96,7 @@ static void drop_unsupported(struct endpoint_set *set)
 static bool reload(struct daemon *d)
 {
     struct config_messages messages = {0};
-    struct endpoint_set *set = load(d->flags, &messages);
+    struct endpoint_set *set = setup_load(d->flags->config_file, &messages);
     char endpoints[24], servers[24];
     bool ok;
 
@@ -206,26 +173,6 @@ static bool request_reload(void *context, struct buf *message)
 /* --- life --------------------------------------------------------------------------------------
  */
 
-/* Every server in flight takes a descriptor: as many as the system lets an ordinary process have.
- */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
-/* Passwords pass through this memory: no core image, no look from other processes. */
-static void protect_memory(void)
-{
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    prctl(PR_SET_DUMPABLE, 0);
-#endif
-}
-
 static bool start_http(struct daemon *d)
 {
     const struct http_options options = {.addresses = d->flags->listen,
@@ -296,12 +243,9 @@ int daemon_run(const struct flags *flags)
         .flags = flags, .lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
     bool ok;
 
-    if (nothing_to_watch(flags))
+    if (setup_nothing_to_load(flags->config_file))
         return 1;
-    signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
-    protect_memory();
-    login_setup();
+    setup_process();
     self_init(&d.self);
     uv_loop_init(&d.loop);
     uv_async_init(&d.loop, &d.on_request, on_reload_request);

@@ -1,6 +1,7 @@
 /* The command line: one table, one reader. */
 #include "pgtls/app/flags.h"
 
+#include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 #include "pgtls/expose/http.h"
 #include "pgtls_version.h"
@@ -56,6 +57,44 @@ static bool read_format(struct flags *f, const char *value)
     return log_format_from_name(value, &f->log_format);
 }
 
+static bool read_timeout(struct flags *f, const char *value)
+{
+    return str_to_duration_ns(value, &f->timeout_ns) && f->timeout_ns >= 10 * NS_PER_MS &&
+           f->timeout_ns <= 60 * NS_PER_S;
+}
+
+static bool read_color(struct flags *f, const char *value)
+{
+    static const char *const names[] = {
+        [COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], value) == 0) {
+            f->color = (enum color_when)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_all(struct flags *f, const char *value)
+{
+    (void)value;
+    return f->all = true;
+}
+
+static bool set_json(struct flags *f, const char *value)
+{
+    (void)value;
+    return f->json = true;
+}
+
+static bool set_no_login(struct flags *f, const char *value)
+{
+    (void)value;
+    return f->no_login = true;
+}
+
 static bool set_check(struct flags *f, const char *value)
 {
     (void)value;
@@ -74,58 +113,137 @@ static bool set_help(struct flags *f, const char *value)
     return f->help = true;
 }
 
+#define WATCH (1u << COMMAND_WATCH)
+#define PROBE (1u << COMMAND_PROBE)
+#define LIST  (1u << COMMAND_LIST)
+
 static const struct flag {
     const char *name;
+    unsigned commands; /* that take it */
     const char *value; /* what stands behind it in the help, NULL: takes none */
     reader read;
     const char *wanted; /* for the error */
     const char *help;
 } table[] = {
-    {"config.file", "FILE", read_config_file, "a path",
+    {"config.file", WATCH | PROBE | LIST, "FILE", read_config_file, "a path",
      "Configuration (YAML). Without it the environment variable DATABASE_URL is watched."},
-    {"config.check", NULL, set_check, NULL,
+    {"config.check", WATCH, NULL, set_check, NULL,
      "Check the configuration, print every error with its place, and exit: 0 good, 1 not."},
-    {"web.listen-address", "ADDRESS", read_listen,
+    {"web.listen-address", WATCH, "ADDRESS", read_listen,
      "at most 16 of host:port, [v6]:port, :port or unix:/path",
      "Where to serve HTTP; repeatable. Default " DEFAULT_LISTEN
      ": loopback only, because nobody has to log in."},
-    {"web.telemetry-path", "PATH", read_path, "a path that begins with /",
+    {"web.telemetry-path", WATCH, "PATH", read_path, "a path that begins with /",
      "Where the metrics are. Default /metrics."},
-    {"web.max-requests", "N", read_max_requests, "a number from 0 to 10000",
+    {"web.max-requests", WATCH, "N", read_max_requests, "a number from 0 to 10000",
      "Scrapes served at the same time, 0 = no limit. Default 40."},
-    {"workers", "N", read_workers, "a number from 0 to 64",
+    {"workers", WATCH, "N", read_workers, "a number from 0 to 64",
      "Threads that probe, 0 = as many as cores. Default 0."},
-    {"log.level", "LEVEL", read_level, "debug, info, warn or error", "Default info."},
-    {"log.format", "FORMAT", read_format, "logfmt or json", "Default logfmt."},
-    {"version", NULL, set_version, NULL, "Print the version and exit."},
-    {"help", NULL, set_help, NULL, "Print this and exit (also -h)."},
+    {"log.level", WATCH, "LEVEL", read_level, "debug, info, warn or error", "Default info."},
+    {"log.format", WATCH, "FORMAT", read_format, "logfmt or json", "Default logfmt."},
+    {"all", PROBE, NULL, set_all, NULL, "Every server of the configuration, a line each."},
+    {"json", PROBE | LIST, NULL, set_json, NULL, "One JSON document instead of text."},
+    {"timeout", PROBE, "DURATION", read_timeout, "a duration from 10ms to 60s",
+     "Longest the inspect may take, and longest the login. Default: the configuration's, or 5s."},
+    {"no-login", PROBE, NULL, set_no_login, NULL,
+     "Do not log in: resolve, connect, TLS, startup message, first answer. Needs no password."},
+    {"color", PROBE | LIST, "WHEN", read_color, "auto, always or never",
+     "Colours. Default auto: on a terminal, unless NO_COLOR is set."},
+    {"version", WATCH | PROBE | LIST, NULL, set_version, NULL, "Print the version and exit."},
+    {"help", WATCH | PROBE | LIST, NULL, set_help, NULL, "Print this and exit (also -h)."},
 };
 #define N_FLAGS (sizeof table / sizeof *table)
 
-static const struct flag *find(const char *name, size_t len)
+static const struct {
+    const char *name, *usage, *intro, *end;
+    bool takes_target;
+} commands[COMMAND_COUNT] = {
+    [COMMAND_WATCH] =
+        {"",
+         "usage: pgtls_exporter --config.file=FILE [flags]\n"
+         "       DATABASE_URL=postgresql://… pgtls_exporter [flags]\n"
+         "       pgtls_exporter probe … | list …        see probe --help, list --help\n",
+         "Watches PostgreSQL endpoints over TLS and serves what it measures: /metrics for\n"
+         "Prometheus, /health/database for people and load balancers.\n",
+         "\nSignals: HUP reads the configuration again, TERM and INT end.\n"
+         "Exit status: 0 ended by a signal or nothing to do, 1 wrong configuration or no\n"
+         "address to listen on, 2 wrong usage.\n",
+         false},
+    [COMMAND_PROBE] =
+        {"probe",
+         "usage: pgtls_exporter probe CONNECTION-STRING [flags]\n"
+         "       pgtls_exporter probe --config.file=FILE CLUSTER/ENDPOINT [flags]\n"
+         "       pgtls_exporter probe --config.file=FILE --all [flags]\n",
+         "Probes once, as the exporter does all the time, and tells what it saw: how long\n"
+         "each step took, the certificates, what the server is, and if a client cannot get\n"
+         "in, why and what to do.\n",
+         "\nExamples:\n"
+         "  pgtls_exporter probe 'postgresql://app@db.example.com/app?sslmode=verify-full'\n"
+         "  PGPASSWORD=… pgtls_exporter probe 'host=db.example.com user=app sslmode=require'\n"
+         "  pgtls_exporter probe --config.file=pgtls.yml orders/write\n"
+         "  pgtls_exporter probe --config.file=pgtls.yml --all\n"
+         "  pgtls_exporter probe --json 'postgresql://db.example.com' | jq .servers[0].fault\n"
+         "\nWithout --config.file an endpoint comes from DATABASE_URL, as for the exporter.\n"
+         "The password of a connection string: in the string, else PGPASSWORD, else the\n"
+         "passfile the string names, else asked for on a terminal.\n"
+         "Exit status: 0 up, 1 down, 2 wrong usage, 3 our own side failed.\n",
+         true},
+    [COMMAND_LIST] = {"list", "usage: pgtls_exporter list --config.file=FILE [flags]\n",
+                      "Lists the servers of the configuration: what would be watched, and how.\n",
+                      "\nExamples:\n"
+                      "  pgtls_exporter list --config.file=pgtls.yml\n"
+                      "  pgtls_exporter list --config.file=pgtls.yml --json | jq -r "
+                      "'.servers[].server'\n"
+                      "\nExit status: 0 good, 2 wrong usage, 3 the configuration cannot be read.\n",
+                      false},
+};
+
+static bool takes(enum command command, const struct flag *flag)
+{
+    return flag->commands & 1u << command;
+}
+
+static const struct flag *find(enum command command, const char *name, size_t len)
 {
     for (size_t i = 0; i < N_FLAGS; i++) {
-        if (strlen(table[i].name) == len && strncmp(table[i].name, name, len) == 0)
+        if (takes(command, &table[i]) && strlen(table[i].name) == len &&
+            strncmp(table[i].name, name, len) == 0)
             return &table[i];
     }
     return NULL;
 }
 
-static bool complain_unknown(FILE *err, const char *arg)
+static bool complain_unknown(enum command command, FILE *err, const char *arg)
 {
     const char *names[N_FLAGS], *nearest = NULL;
     char word[64] = "";
+    size_t n = 0;
 
-    for (size_t i = 0; i < N_FLAGS; i++)
-        names[i] = table[i].name;
+    for (size_t i = 0; i < N_FLAGS; i++) {
+        if (takes(command, &table[i]))
+            names[n++] = table[i].name;
+    }
     if (strncmp(arg, "--", 2) == 0) {
         str_copy(word, sizeof word, arg + 2);
         word[strcspn(word, "=")] = '\0';
-        nearest = str_nearest(word, names, N_FLAGS);
+        nearest = str_nearest(word, names, n);
     }
     fprintf(err, "pgtls_exporter: unknown argument \"%s\"%s%s%s\n", arg,
             nearest ? "; did you mean \"--" : "", nearest ? nearest : "", nearest ? "\"?" : "");
     return false;
+}
+
+/* The connection string may hold a password: it is never repeated. */
+static bool keep_target(struct flags *flags, const char *arg, FILE *err)
+{
+    if (flags->target) {
+        fputs("pgtls_exporter: one connection string or cluster/endpoint at a time; quote a "
+              "connection string that holds spaces\n",
+              err);
+        return false;
+    }
+    flags->target = arg;
+    return true;
 }
 
 /* Reads argv[*i], and its value from behind it where that is needed. */
@@ -137,14 +255,16 @@ static bool parse_one(struct flags *flags, int argc, char **argv, int *i, FILE *
 
     if (strcmp(arg, "-h") == 0)
         return set_help(flags, NULL);
+    if (arg[0] != '-' && commands[flags->command].takes_target)
+        return keep_target(flags, arg, err);
     if (strncmp(arg, "--", 2) != 0)
-        return complain_unknown(err, arg);
+        return complain_unknown(flags->command, err, arg);
     name = arg + 2;
     len = strcspn(name, "=");
     value = name[len] == '=' ? name + len + 1 : NULL;
-    flag = find(name, len);
+    flag = find(flags->command, name, len);
     if (!flag)
-        return complain_unknown(err, arg);
+        return complain_unknown(flags->command, err, arg);
     if (!flag->value && value) {
         fprintf(err, "pgtls_exporter: --%s takes no value\n", flag->name);
         return false;
@@ -163,17 +283,50 @@ static bool parse_one(struct flags *flags, int argc, char **argv, int *i, FILE *
     return true;
 }
 
+/* The first argument is a command unless it is a flag. */
+static bool parse_command(struct flags *flags, const char *arg, FILE *err)
+{
+    const char *names[COMMAND_COUNT], *nearest;
+
+    for (size_t i = COMMAND_WATCH + 1; i < COMMAND_COUNT; i++) {
+        names[i] = commands[i].name;
+        flags->command = (enum command)i;
+        if (strcmp(commands[i].name, arg) == 0)
+            return true;
+    }
+    flags->command = COMMAND_WATCH;
+    nearest = str_nearest(arg, names + 1, COMMAND_COUNT - 1);
+    /* Somebody may have forgotten "probe" before a connection string: not repeated either. */
+    if (strpbrk(arg, ":=/"))
+        fputs("pgtls_exporter: not a flag; did you mean \"probe\" and then that?\n", err);
+    else
+        fprintf(err, "pgtls_exporter: unknown command \"%s\"%s%s%s\n", arg,
+                nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+    return false;
+}
+
+static bool parse_all(struct flags *flags, int argc, char **argv, FILE *err)
+{
+    int first = 1;
+
+    if (argc > 1 && argv[1][0] != '-' && !parse_command(flags, argv[first++], err))
+        return false;
+    for (int i = first; i < argc; i++) {
+        if (!parse_one(flags, argc, argv, &i, err))
+            return false;
+    }
+    return true;
+}
+
 bool flags_parse(struct flags *flags, int argc, char **argv, FILE *err)
 {
     *flags = (struct flags){.telemetry_path = "/metrics",
                             .max_requests = 40,
                             .log_level = LOG_LEVEL_INFO,
                             .log_format = LOG_FORMAT_LOGFMT};
-    for (int i = 1; i < argc; i++) {
-        if (!parse_one(flags, argc, argv, &i, err)) {
-            fprintf(err, "usage: pgtls_exporter --config.file=FILE [flags]; see --help\n");
-            return false;
-        }
+    if (!parse_all(flags, argc, argv, err)) {
+        fprintf(err, "%sSee --help.\n", commands[flags->command].usage);
+        return false;
     }
     if (flags->n_listen == 0)
         flags->listen[flags->n_listen++] = DEFAULT_LISTEN;
@@ -203,22 +356,17 @@ static void print_wrapped(FILE *to, const char *text)
     fputc('\n', to);
 }
 
-void flags_print_help(FILE *to)
+void flags_print_help(enum command command, FILE *to)
 {
-    fputs("usage: pgtls_exporter --config.file=FILE [flags]\n"
-          "       DATABASE_URL=postgresql://… pgtls_exporter [flags]\n\n"
-          "Watches PostgreSQL endpoints over TLS and serves what it measures: /metrics for\n"
-          "Prometheus, /health/database for people and load balancers.\n\nFlags:\n",
-          to);
+    fprintf(to, "%s\n%s\nFlags:\n", commands[command].usage, commands[command].intro);
     for (size_t i = 0; i < N_FLAGS; i++) {
+        if (!takes(command, &table[i]))
+            continue;
         fprintf(to, "  --%s%s%s\n", table[i].name, table[i].value ? "=" : "",
                 table[i].value ? table[i].value : "");
         print_wrapped(to, table[i].help);
     }
-    fputs("\nSignals: HUP reads the configuration again, TERM and INT end.\n"
-          "Exit status: 0 ended by a signal or nothing to do, 1 wrong configuration or no\n"
-          "address to listen on, 2 wrong usage.\n",
-          to);
+    fputs(commands[command].end, to);
 }
 
 void flags_print_version(FILE *to)

@@ -9,8 +9,22 @@
 
 #define FLAGS_MAX_LISTEN 16
 
+/* What the program is to do: its first argument, if that is not a flag. */
+enum command { COMMAND_WATCH, COMMAND_PROBE, COMMAND_LIST, COMMAND_COUNT };
+
+enum color_when { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
 struct flags {
+    enum command command;
     const char *config_file; /* NULL: DATABASE_URL */
+
+    /* probe and list */
+    const char *target; /* what stands behind the command; NULL: nothing */
+    bool all, json, no_login;
+    int64_t timeout_ns; /* 0: the configuration's */
+    enum color_when color;
+
+    /* watch */
     bool config_check;
     const char *listen[FLAGS_MAX_LISTEN];
     size_t n_listen;
@@ -22,9 +36,11 @@ struct flags {
     bool help, version;
 };
 
-/* Reads argv into flags; strings are borrowed. Both `--flag=value` and `--flag value` are taken.
- * False after printing what is wrong and how to get help to `err`. */
+/* Reads argv into flags; strings are borrowed. Both `--flag=value` and `--flag value` are taken,
+ * the command's own target anywhere. False after printing what is wrong and how to get help to
+ * `err`. */
 bool flags_parse(struct flags *flags, int argc, char **argv, FILE *err);
 
-void flags_print_help(FILE *to);
+/* The help of one command: its flags, examples, exit status. */
+void flags_print_help(enum command command, FILE *to);
 void flags_print_version(FILE *to);

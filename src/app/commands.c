@@ -1,0 +1,358 @@
+/* probe and list. */
+#include "pgtls/app/commands.h"
+
+#include "prompt.h"
+#include "setup.h"
+#include "teller.h"
+
+#include "pgtls/base/arena.h"
+#include "pgtls/base/buf.h"
+#include "pgtls/base/str.h"
+#include "pgtls/pg/login.h"
+#include "pgtls/probe/once.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT_ONCE        64
+#define LIST_MAX_BYTES ((size_t)256 * 1024 * 1024)
+
+/* One run of `probe`. */
+struct run {
+    const struct flags *flags;
+    bool is_string;           /* the target is a connection string */
+    struct endpoint_set *all; /* the configuration, or what the string says */
+    struct endpoint_set *set; /* what is probed; strings are those of `all` */
+    struct server *servers;   /* of `set`, ours to change before they are probed */
+    struct teller teller;
+    struct secret password; /* that somebody was asked for */
+    bool asks;              /* somebody is there to ask */
+    size_t waiting;         /* servers whose login waits for the password */
+};
+
+/* --- what to probe ---------------------------------------------------------------------------- */
+
+static bool is_connection_string(const char *target)
+{
+    return target && (strstr(target, "://") || strchr(target, '='));
+}
+
+/* Errors always; warnings where nobody else has said them, as for a string. */
+static void print_messages(const struct config_messages *messages, bool warnings)
+{
+    if (messages->errors > 0 || warnings)
+        setup_print_messages(messages);
+}
+
+/* Returns EXIT_UP when there is a configuration. */
+static int load(struct run *run)
+{
+    struct config_messages messages = {0};
+    int trouble = EXIT_INTERNAL;
+
+    if (run->is_string) {
+        run->all = config_load_dsn("connection string", run->flags->target, &messages);
+        trouble = EXIT_USAGE;
+    } else if (setup_nothing_to_load(run->flags->config_file)) {
+        return EXIT_USAGE;
+    } else {
+        run->all = setup_load(run->flags->config_file, &messages);
+    }
+    print_messages(&messages, run->is_string);
+    config_messages_deinit(&messages);
+    return run->all ? EXIT_UP : trouble;
+}
+
+/* Does "cluster/endpoint", or "cluster" alone, mean this server? */
+static bool means(const char *target, const struct server *s)
+{
+    size_t len = strlen(s->cluster);
+
+    return strncmp(target, s->cluster, len) == 0 &&
+           (target[len] == '\0' ||
+            (target[len] == '/' && strcmp(target + len + 1, s->endpoint) == 0));
+}
+
+static void say_unknown(const struct run *run)
+{
+    const struct endpoint_set *all = run->all;
+    struct arena *arena = arena_new();
+    const char **names = arena ? arena_alloc(arena, (all->n_endpoints + 1) * sizeof *names) : NULL;
+    const char *nearest = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; names && i < all->n_endpoints; i++) {
+        names[n] = arena_printf(arena, "%s/%s", all->endpoints[i].cluster, all->endpoints[i].name);
+        n += names[n] != NULL;
+    }
+    if (n > 0)
+        nearest = str_nearest(run->flags->target, names, n);
+    fprintf(stderr, "pgtls_exporter: the configuration has no \"%s\"", run->flags->target);
+    if (nearest)
+        fprintf(stderr, "; did you mean \"%s\"?\n", nearest);
+    else
+        fputs("; `pgtls_exporter list` shows what it has\n", stderr);
+    arena_free(arena);
+}
+
+/* Is this server of the configuration to be probed? */
+static bool chosen(const struct run *run, const struct server *s)
+{
+    const char *target = run->flags->target;
+
+    return run->is_string || !target || means(target, s);
+}
+
+/* A set of the chosen servers. Returns EXIT_UP when there are some. */
+static int choose(struct run *run)
+{
+    struct arena *arena = arena_new();
+    size_t n = 0;
+
+    run->servers =
+        arena ? arena_alloc(arena, (run->all->n_servers + 1) * sizeof *run->servers) : NULL;
+    run->set = run->servers ? endpoint_set_new(arena) : NULL;
+    if (!run->set) {
+        arena_free(arena);
+        fputs("pgtls_exporter: out of memory\n", stderr);
+        return EXIT_INTERNAL;
+    }
+    for (size_t i = 0; i < run->all->n_servers; i++) {
+        if (chosen(run, &run->all->servers[i]))
+            run->servers[n++] = run->all->servers[i];
+    }
+    run->set->settings = run->all->settings;
+    run->set->servers = run->servers;
+    run->set->n_servers = n;
+    if (n > 0)
+        return EXIT_UP;
+    say_unknown(run);
+    return EXIT_USAGE;
+}
+
+/* --- what the flags change -------------------------------------------------------------------- */
+
+static void add_note(struct run *run, size_t i, const char *note)
+{
+    const char **notes = run->teller.results[i].notes;
+
+    for (size_t at = 0; at < REPORT_MAX_NOTES; at++) {
+        if (!notes[at]) {
+            notes[at] = note;
+            return;
+        }
+    }
+}
+
+/* libpq's order: the string, PGPASSWORD, the passfile. */
+static void password_from_environment(struct run *run, size_t i)
+{
+    struct secret_ref *ref = &run->servers[i].password;
+    const char *value = getenv("PGPASSWORD");
+
+    if (!run->is_string || !value || !*value || !run->servers[i].login ||
+        (ref->source != SECRET_NONE && ref->source != SECRET_PASSFILE))
+        return;
+    *ref = (struct secret_ref){SECRET_ENVIRONMENT, "PGPASSWORD"};
+    add_note(run, i, "the password comes from the environment variable PGPASSWORD");
+}
+
+static void prepare(struct run *run, size_t i)
+{
+    struct server *s = &run->servers[i];
+    char reason[256] = "";
+
+    if (run->flags->timeout_ns)
+        s->timeout_ns = run->flags->timeout_ns;
+    if (!s->user)
+        add_note(run, i, "no user is given: the probe ends after TLS");
+    if (s->login && run->flags->no_login) {
+        s->login = false;
+        add_note(run, i, "no login was tried, as asked for by --no-login");
+    }
+    if (s->login && !login_supported(s, reason, sizeof reason)) {
+        const char *note = arena_printf(run->set->arena, "no login was tried: %s", reason);
+
+        s->login = false;
+        add_note(run, i, note ? note : "no login was tried");
+    }
+    password_from_environment(run, i);
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+/* Will the server's answer make the login ask for a password that there is none of? */
+static bool lacks_password(const struct run *run, size_t i, const struct observation *inspect)
+{
+    static const struct {
+        const char *method;
+        unsigned allowed; /* by allow_auth; 0: always */
+    } methods[] = {
+        {"scram-sha-256", 0}, {"password", ALLOW_AUTH_PASSWORD}, {"md5", ALLOW_AUTH_MD5}};
+    const struct server *s = &run->servers[i];
+    struct secret found = {0};
+    char error[256];
+    bool asks = false, has;
+
+    for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
+        if (strcmp(methods[m].method, inspect->auth_method) == 0)
+            asks = !methods[m].allowed || s->allow_auth & methods[m].allowed;
+    }
+    if (!asks)
+        return false;
+    /* A secret that cannot be read is the login's to complain about. */
+    has = !secret_read(&s->password, s, &found, error, sizeof error) || found.present;
+    secret_wipe(&found);
+    return !has;
+}
+
+static bool on_observed(void *context, size_t i, const struct observation *o)
+{
+    struct run *run = context;
+    bool login_comes = o->probe == PROBE_INSPECT && o->fault == FAULT_NONE && run->servers[i].login;
+
+    teller_keep(&run->teller, i, o);
+    if (!login_comes) {
+        teller_complete(&run->teller, i);
+        return false;
+    }
+    if (!run->is_string || !lacks_password(run, i, o))
+        return true;
+    if (run->asks) {
+        run->waiting++;
+        return false;
+    }
+    add_note(run, i,
+             "no password is given: put it into PGPASSWORD, or run this on a terminal to be asked");
+    return true;
+}
+
+static void ask_for_password(struct run *run)
+{
+    char user[128], prompt[192];
+
+    str_clean(user, sizeof user, run->servers[0].user, strlen(run->servers[0].user));
+    snprintf(prompt, sizeof prompt, "Password for user %s: ", user);
+    if (!prompt_password(prompt, &run->password))
+        return;
+    for (size_t i = 0; i < run->set->n_servers; i++) {
+        struct secret_ref *ref = &run->servers[i].password;
+
+        if (ref->source == SECRET_NONE || ref->source == SECRET_PASSFILE)
+            *ref = (struct secret_ref){SECRET_INLINE, run->password.text};
+    }
+}
+
+static int probe_all(struct run *run)
+{
+    const struct once_options options = {
+        .at_once = AT_ONCE, .observed = on_observed, .context = run};
+    char error[256] = "";
+    struct once *once = once_new(run->set, &options, error, sizeof error);
+    const size_t *counts = run->teller.counts;
+
+    if (!once) {
+        fprintf(stderr, "pgtls_exporter: %s\n", error);
+        return EXIT_INTERNAL;
+    }
+    once_inspect(once);
+    if (run->waiting > 0) {
+        ask_for_password(run);
+        once_login(once);
+    }
+    once_free(once);
+    teller_end(&run->teller);
+    if (counts[STATE_DOWN] > 0)
+        return EXIT_DOWN;
+    return counts[STATE_UNKNOWN] > 0 || run->teller.failed ? EXIT_INTERNAL : EXIT_UP;
+}
+
+static enum teller_form form_of(const struct run *run)
+{
+    const char *target = run->flags->target;
+    const struct server *first = &run->servers[0], *last = first + run->set->n_servers - 1;
+
+    if (run->flags->json)
+        return TELL_JSON;
+    /* A whole cluster is compared side by side; the servers of one endpoint are told one by one. */
+    if (run->flags->all || (target && first->endpoint_index != last->endpoint_index))
+        return TELL_TABLE;
+    return TELL_REPORTS;
+}
+
+static int probe_chosen(struct run *run)
+{
+    struct report_style style = teller_style(run->flags->color);
+    int status;
+
+    if (!teller_init(&run->teller, form_of(run), &style, !run->is_string, run->set)) {
+        fputs("pgtls_exporter: out of memory\n", stderr);
+        return EXIT_INTERNAL;
+    }
+    run->asks = form_of(run) == TELL_REPORTS && prompt_possible();
+    for (size_t i = 0; i < run->set->n_servers; i++)
+        prepare(run, i);
+    status = probe_all(run);
+    teller_deinit(&run->teller);
+    return status;
+}
+
+/* What is asked for must be one thing. Returns EXIT_UP when it is. */
+static int check_target(const struct run *run)
+{
+    const struct flags *flags = run->flags;
+
+    if (flags->all && flags->target)
+        fputs("pgtls_exporter: --all and a target exclude each other\n", stderr);
+    else if (run->is_string && flags->config_file)
+        fputs("pgtls_exporter: a connection string needs no --config.file\n", stderr);
+    else
+        return EXIT_UP;
+    return EXIT_USAGE;
+}
+
+int command_probe(const struct flags *flags)
+{
+    struct run run = {.flags = flags, .is_string = is_connection_string(flags->target)};
+    int status = check_target(&run);
+
+    if (status != EXIT_UP)
+        return status;
+    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+    setup_process();
+    status = load(&run);
+    if (status == EXIT_UP && !flags->all && !flags->target && run.all->n_endpoints > 1) {
+        fputs("pgtls_exporter: which one? Give cluster/endpoint, or --all; `pgtls_exporter list` "
+              "shows them\n",
+              stderr);
+        status = EXIT_USAGE;
+    }
+    if (status == EXIT_UP)
+        status = choose(&run);
+    if (status == EXIT_UP)
+        status = probe_chosen(&run);
+    secret_wipe(&run.password);
+    endpoint_set_unref(run.set);
+    endpoint_set_unref(run.all);
+    return status;
+}
+
+int command_list(const struct flags *flags)
+{
+    struct run run = {.flags = flags};
+    struct report_style style = teller_style(flags->color);
+    struct buf text = BUF_INIT(LIST_MAX_BYTES);
+    int status = load(&run);
+
+    if (status != EXIT_UP)
+        return status;
+    if (flags->json)
+        status = report_list_json(run.all, &text) ? EXIT_UP : EXIT_INTERNAL;
+    else
+        report_list(run.all, &style, &text);
+    if (!teller_write(&text))
+        status = EXIT_INTERNAL;
+    endpoint_set_unref(run.all);
+    return status;
+}

@@ -1,0 +1,67 @@
+/* What every command of the program begins with. */
+#include "setup.h"
+
+#include "pgtls/pg/login.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* Every server in flight takes a descriptor: as many as the system lets an ordinary process have.
+ */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* Passwords pass through this memory: no core image, no look from other processes. */
+static void protect_memory(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+void setup_process(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    protect_memory();
+    login_setup();
+}
+
+struct endpoint_set *setup_load(const char *config_file, struct config_messages *messages)
+{
+    if (config_file)
+        return config_load_file(config_file, messages);
+    return config_load_dsn("DATABASE_URL", getenv("DATABASE_URL"), messages);
+}
+
+bool setup_nothing_to_load(const char *config_file)
+{
+    const char *dsn = getenv("DATABASE_URL");
+
+    if (config_file || (dsn && *dsn))
+        return false;
+    fputs("pgtls_exporter: nothing to watch: give --config.file=FILE, or put a connection string "
+          "into the environment variable DATABASE_URL\n",
+          stderr);
+    return true;
+}
+
+void setup_print_messages(const struct config_messages *messages)
+{
+    for (size_t i = 0; i < messages->n; i++)
+        fprintf(stderr, "%s: %s\n",
+                messages->items[i].severity == CONFIG_ERROR ? "error" : "warning",
+                messages->items[i].text);
+    if (messages->errors + messages->warnings > messages->n)
+        fprintf(stderr, "… and %zu more\n", messages->errors + messages->warnings - messages->n);
+}

@@ -1,0 +1,227 @@
+/* The report of one server: head, sections in order. */
+#include "pgtls/expose/report.h"
+
+#include "pgtls_version.h"
+#include "report_text.h"
+
+#include "pgtls/base/buf.h"
+#include "pgtls/base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PAIR_COLUMNS 12
+
+static const struct {
+    const char *word;
+    enum mark mark;
+} states[STATE_COUNT] = {
+    [STATE_UNKNOWN] = {"UNKNOWN", MARK_WARN},
+    [STATE_UP] = {"UP", MARK_GOOD},
+    [STATE_DOWN] = {"DOWN", MARK_BAD},
+};
+
+/* How a connection closed, for people. */
+static const char *const closes[CLOSE_COUNT] = {
+    [CLOSE_NOTIFY] = "the server closed it with close_notify, TLS's orderly farewell",
+    [CLOSE_FIN] = "the server closed it with a plain FIN",
+    [CLOSE_RST] = "the connection was reset (RST)",
+};
+
+void section_pair(const struct writer *w, const char *label, size_t columns, enum tint tint,
+                  const char *value)
+{
+    write_spaces(w, REPORT_INDENT);
+    write_padded(w, TINT_DIM, label, columns);
+    write_wrapped(w, tint, value, REPORT_INDENT + columns, REPORT_INDENT + columns);
+}
+
+/* --- head ------------------------------------------------------------------------------------- */
+
+static void head_state(const struct writer *w, const struct report *r)
+{
+    const struct observation *culprit = report_culprit(r);
+    enum state state = report_state(r);
+    char duration[DURATION_SIZE], where[WHERE_SIZE];
+
+    duration_text(duration, report_duration_ns(r));
+    if (culprit)
+        report_where(r, where);
+    write_mark(w, states[state].mark);
+    write_spaces(w, 1);
+    write_text(w, mark_tint(states[state].mark), states[state].word);
+    write_format(w, TINT_NONE, " after %s", duration);
+    if (culprit)
+        write_format(w, TINT_NONE, ", %s: %s", where, fault_row(culprit->fault)->id);
+    buf_add_str(w->to, "\n\n");
+}
+
+static void head_identity(const struct writer *w, const struct report *r)
+{
+    const struct server *s = r->server;
+
+    if (r->named) {
+        write_config(w, TINT_STRONG, s->cluster);
+        write_text(w, TINT_STRONG, "/");
+        write_config(w, TINT_STRONG, s->endpoint);
+        write_spaces(w, 2);
+    }
+    write_config(w, r->named ? TINT_NONE : TINT_STRONG, s->name);
+    buf_add_char(w->to, '\n');
+}
+
+static const char *trust_words(const struct server *s)
+{
+    if (!server_demands_chain(s))
+        return "the certificate is not checked";
+    return server_demands_hostname(s) ? "chain and host name are checked" : "the chain is checked";
+}
+
+static void head_pairs(const struct writer *w, const struct report *r)
+{
+    const struct server *s = r->server;
+    char text[640], cleaned[256];
+
+    if (r->inspect->address[0])
+        section_pair(w, "address", PAIR_COLUMNS, TINT_NONE, r->inspect->address);
+    snprintf(text, sizeof text, "%s: %s%s", sslmode_name(s->sslmode),
+             server_uses_tls(s) ? trust_words(s) : "no TLS",
+             s->negotiation == NEGOTIATION_DIRECT ? "; TLS from the first byte" : "");
+    section_pair(w, "sslmode", PAIR_COLUMNS, TINT_NONE, text);
+    if (s->user) {
+        snprintf(text, sizeof text, "%s, database %s", s->user, s->dbname ? s->dbname : s->user);
+        str_clean(cleaned, sizeof cleaned, text, strlen(text));
+        section_pair(w, "user", PAIR_COLUMNS, TINT_NONE, cleaned);
+    }
+    str_time(cleaned, r->inspect->started_realtime_ns, false);
+    snprintf(text, sizeof text, "%s, pgtls_exporter %s", cleaned, PGTLS_VERSION);
+    section_pair(w, "probed", PAIR_COLUMNS, TINT_NONE, text);
+    for (size_t i = 0; i < REPORT_MAX_NOTES && r->notes[i]; i++)
+        section_pair(w, i ? "" : "note", PAIR_COLUMNS, TINT_NONE, r->notes[i]);
+}
+
+/* --- sections --------------------------------------------------------------------------------- */
+
+static bool always(const struct report *r)
+{
+    (void)r;
+    return true;
+}
+
+static bool has_tls(const struct report *r)
+{
+    return r->inspect->tls;
+}
+
+static void section_tls(const struct writer *w, const struct report *r)
+{
+    const struct observation *o = r->inspect;
+
+    section_pair(w, "version", PAIR_COLUMNS, TINT_NONE, o->tls_version);
+    section_pair(w, "cipher", PAIR_COLUMNS, TINT_NONE, o->tls_cipher);
+    section_pair(w, "group", PAIR_COLUMNS, TINT_NONE, o->tls_group[0] ? o->tls_group : "not known");
+    section_pair(w, "alpn", PAIR_COLUMNS, TINT_NONE, o->tls_alpn[0] ? o->tls_alpn : "none");
+    if (o->hello_retry)
+        section_pair(w, "retry", PAIR_COLUMNS, TINT_WARN,
+                     "the server wanted another key share: one round trip more on every "
+                     "connection (HelloRetryRequest)");
+}
+
+static bool has_chain(const struct report *r)
+{
+    return r->inspect->chain && r->inspect->chain->count > 0;
+}
+
+static bool knows_server(const struct report *r)
+{
+    return report_server_version(r) || report_auth_method(r);
+}
+
+static void section_server(const struct writer *w, const struct report *r)
+{
+    const struct observation *login = r->login;
+    const char *version = report_server_version(r), *method = report_auth_method(r);
+    bool binding = r->inspect->channel_binding || (login && login->channel_binding);
+    char text[128];
+
+    if (version) {
+        snprintf(text, sizeof text, "PostgreSQL %s", version);
+        section_pair(w, "version", PAIR_COLUMNS, TINT_NONE, text);
+    }
+    if (login && login->pooler != VERDICT_UNKNOWN)
+        section_pair(w, "connection", PAIR_COLUMNS, TINT_NONE,
+                     login->pooler == VERDICT_YES ? "through a pooler" : "direct");
+    if (login && login->in_recovery != VERDICT_UNKNOWN)
+        section_pair(w, "role", PAIR_COLUMNS, TINT_NONE,
+                     login->in_recovery == VERDICT_YES ? "standby" : "primary");
+    if (method) {
+        snprintf(text, sizeof text, "%s%s", method,
+                 strcmp(method, "scram-sha-256") != 0 ? ""
+                 : binding                            ? ", channel binding offered"
+                                                      : ", no channel binding offered");
+        section_pair(w, "asks for", PAIR_COLUMNS, TINT_NONE,
+                     strcmp(method, "trust") == 0 ? "nothing (trust, or a client certificate)"
+                                                  : text);
+    }
+}
+
+static bool has_fault(const struct report *r)
+{
+    return report_culprit(r) != NULL;
+}
+
+static void section_fault(const struct writer *w, const struct report *r)
+{
+    const struct observation *o = report_culprit(r);
+    const struct fault_row *row = fault_row(o->fault);
+    const char *conclusion = report_conclusion(r);
+    char text[PG_MESSAGE_SIZE + 64];
+
+    section_pair(w, "name", PAIR_COLUMNS, TINT_BAD, row->id);
+    snprintf(text, sizeof text, "phase %s of the %s, class %s", phase_name(report_phase(r)),
+             probe_kind_name(o->probe), fault_class_name(row->class));
+    section_pair(w, "where", PAIR_COLUMNS, TINT_NONE, text);
+    section_pair(w, "meaning", PAIR_COLUMNS, TINT_STRONG, row->meaning);
+    if (closes[o->how])
+        section_pair(w, "close", PAIR_COLUMNS, TINT_NONE, closes[o->how]);
+    if (o->tls_alert >= 0) {
+        snprintf(text, sizeof text, "alert %d", o->tls_alert);
+        section_pair(w, "TLS", PAIR_COLUMNS, TINT_NONE, text);
+    }
+    if (o->sqlstate[0])
+        section_pair(w, "SQLSTATE", PAIR_COLUMNS, TINT_NONE, o->sqlstate);
+    if (o->error[0])
+        section_pair(w, o->sqlstate[0] ? "it says" : "text", PAIR_COLUMNS, TINT_NONE, o->error);
+    if (conclusion)
+        section_pair(w, "so", PAIR_COLUMNS, TINT_NONE, conclusion);
+    section_pair(w, "what to do", PAIR_COLUMNS, TINT_NONE, row->remedy);
+}
+
+static const struct {
+    const char *title;
+    bool (*wanted)(const struct report *r);
+    void (*write)(const struct writer *w, const struct report *r);
+} sections[] = {
+    {"Timeline", always, section_timeline},
+    {"TLS", has_tls, section_tls},
+    {"Certificates", has_chain, section_certificates},
+    {"Server", knows_server, section_server},
+    {"Fault", has_fault, section_fault},
+};
+
+void report_text(const struct report *r, const struct report_style *style, struct buf *to)
+{
+    const struct writer w = {to, style};
+
+    head_identity(&w, r);
+    head_state(&w, r);
+    head_pairs(&w, r);
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        if (!sections[i].wanted(r))
+            continue;
+        buf_add_char(to, '\n');
+        write_text(&w, TINT_STRONG, sections[i].title);
+        buf_add_char(to, '\n');
+        sections[i].write(&w, r);
+    }
+}

@@ -1,0 +1,199 @@
+/* What text and JSON of a report both tell. */
+#include "report_facts.h"
+
+#include "pgtls/base/clock.h"
+
+#include <stdio.h>
+
+#define SECONDS_PER_DAY 86400
+
+static const char *const end_names[PHASE_END_COUNT] = {
+    [PHASE_COMPLETED] = "completed",     [PHASE_FAILED] = "failed",
+    [PHASE_NOT_REACHED] = "not_reached", [PHASE_NOT_NEEDED] = "not_needed",
+    [PHASE_NOT_TRIED] = "not_tried",
+};
+
+/* OpenSSL's numbers and words, which the telling half has no header of; a test compares them. */
+static const struct {
+    int code;
+    const char *text;
+} verify_texts[] = {
+    {2, "unable to get issuer certificate"},
+    {3, "unable to get certificate CRL"},
+    {7, "certificate signature failure"},
+    {8, "CRL signature failure"},
+    {9, "certificate is not yet valid"},
+    {10, "certificate has expired"},
+    {11, "CRL is not yet valid"},
+    {12, "CRL has expired"},
+    {18, "self-signed certificate"},
+    {19, "self-signed certificate in certificate chain"},
+    {20, "unable to get local issuer certificate"},
+    {21, "unable to verify the first certificate"},
+    {22, "certificate chain too long"},
+    {23, "certificate revoked"},
+    {25, "path length constraint exceeded"},
+    {26, "unsuitable certificate purpose"},
+    {27, "certificate not trusted"},
+    {28, "certificate rejected"},
+    {32, "key usage does not include certificate signing"},
+    {34, "unhandled critical extension"},
+    {47, "permitted subtree violation"},
+    {48, "excluded subtree violation"},
+    {66, "EE certificate key too weak"},
+    {67, "CA certificate key too weak"},
+    {68, "CA signature digest algorithm too weak"},
+    {79, "invalid CA certificate"},
+};
+
+const char *phase_end_name(enum phase_end end)
+{
+    return end_names[end];
+}
+
+const char *verify_text(int code, char to[VERIFY_TEXT_SIZE])
+{
+    for (size_t i = 0; i < sizeof verify_texts / sizeof *verify_texts; i++) {
+        if (verify_texts[i].code == code)
+            return verify_texts[i].text;
+    }
+    if (code == 0)
+        return "";
+    snprintf(to, VERIFY_TEXT_SIZE, "verification error %d", code);
+    return to;
+}
+
+/* --- the verdict ------------------------------------------------------------------------------ */
+
+const struct observation *report_culprit(const struct report *r)
+{
+    if (r->inspect->fault != FAULT_NONE)
+        return r->inspect;
+    return r->login && r->login->fault != FAULT_NONE ? r->login : NULL;
+}
+
+enum state report_state(const struct report *r)
+{
+    const struct observation *o = report_culprit(r);
+
+    if (!o)
+        return STATE_UP;
+    return fault_row(o->fault)->class == FAULT_CLASS_INTERNAL ? STATE_UNKNOWN : STATE_DOWN;
+}
+
+static bool tls_was_good(const struct observation *o)
+{
+    return o->tls && o->judgement.chain == VERDICT_YES && o->judgement.dates == VERDICT_YES &&
+           o->judgement.hostname == VERDICT_YES;
+}
+
+const char *report_conclusion(const struct report *r)
+{
+    const struct observation *o = report_culprit(r);
+
+    if (!o || fault_row(o->fault)->class != FAULT_CLASS_SSL_CLOSE || o->phase < PHASE_STARTUP)
+        return NULL;
+    if (tls_was_good(r->inspect))
+        return "TLS itself is fine: handshake, chain, dates and host name are good. So no sslmode, "
+               "certificate, timeout or version of the client changes this; the cause is on the "
+               "server's side of the TLS connection.";
+    return "The TLS handshake was completed, so another sslmode that uses TLS does not change "
+           "this; the cause is on the server's side of the TLS connection.";
+}
+
+/* --- phases and times ------------------------------------------------------------------------- */
+
+enum phase report_phase(const struct report *r)
+{
+    const struct observation *o = report_culprit(r);
+    bool internal = fault_row(o->fault)->class == FAULT_CLASS_INTERNAL;
+
+    return internal && o == r->login && o->phase < PHASE_AUTH ? PHASE_AUTH : o->phase;
+}
+
+void report_where(const struct report *r, char to[WHERE_SIZE])
+{
+    if (report_state(r) == STATE_UNKNOWN)
+        snprintf(to, WHERE_SIZE, "on our own side");
+    else
+        snprintf(to, WHERE_SIZE, "in %s", phase_name(report_phase(r)));
+}
+
+static const struct observation *source_of(const struct report *r, enum phase phase)
+{
+    return phase >= PHASE_AUTH ? r->login : r->inspect;
+}
+
+/* Its own duration where the phase was completed and what it brought was refused, as a certificate
+ * is; else what is left of the probe's time after the phases that it completed. */
+static int64_t time_of_failure(const struct observation *o, enum phase phase)
+{
+    int64_t left_ns = o->duration_ns;
+
+    if (o->phases[phase].completed)
+        return o->phases[phase].duration_ns;
+    for (size_t i = 0; i < PHASE_COUNT; i++)
+        left_ns -= o->phases[i].completed ? o->phases[i].duration_ns : 0;
+    return left_ns > 0 ? left_ns : 0;
+}
+
+static struct phase_fact phase_fact(const struct report *r, enum phase phase)
+{
+    const struct observation *o = source_of(r, phase), *culprit = report_culprit(r);
+
+    if (culprit && report_phase(r) == phase)
+        return (struct phase_fact){PHASE_FAILED, time_of_failure(culprit, phase)};
+    if (o && o->phases[phase].completed)
+        return (struct phase_fact){PHASE_COMPLETED, o->phases[phase].duration_ns};
+    if (o && phase < o->phase)
+        return (struct phase_fact){PHASE_NOT_NEEDED, 0};
+    if (o && phase == o->phase) /* a good inspect of an address ends where it needed nothing */
+        return (struct phase_fact){PHASE_NOT_NEEDED, 0};
+    return (struct phase_fact){culprit ? PHASE_NOT_REACHED : PHASE_NOT_TRIED, 0};
+}
+
+void report_phases(const struct report *r, struct phase_fact phases[PHASE_COUNT])
+{
+    for (size_t i = 0; i < PHASE_COUNT; i++)
+        phases[i] = phase_fact(r, (enum phase)i);
+}
+
+int64_t report_duration_ns(const struct report *r)
+{
+    return r->inspect->duration_ns + (r->login ? r->login->duration_ns : 0);
+}
+
+int64_t report_time_ns(const struct report *r)
+{
+    return r->login ? r->login->finished_realtime_ns : r->inspect->finished_realtime_ns;
+}
+
+double days_left(const struct report *r, int64_t not_after)
+{
+    return (double)(not_after - report_time_ns(r) / NS_PER_S) / SECONDS_PER_DAY;
+}
+
+void days_left_text(char to[DAYS_LEFT_SIZE], double days)
+{
+    long long whole = (long long)(days < 0 ? -days : days);
+    const char *unit = whole == 1 ? "day" : "days";
+
+    if (days < 0)
+        snprintf(to, DAYS_LEFT_SIZE, whole ? "expired %lld %s ago" : "expired today", whole, unit);
+    else
+        snprintf(to, DAYS_LEFT_SIZE, "%lld %s left", whole, unit);
+}
+
+/* --- the server ------------------------------------------------------------------------------- */
+
+const char *report_server_version(const struct report *r)
+{
+    return r->login && r->login->server_version[0] ? r->login->server_version : NULL;
+}
+
+const char *report_auth_method(const struct report *r)
+{
+    if (r->login && r->login->auth_method[0])
+        return r->login->auth_method;
+    return r->inspect->auth_method[0] ? r->inspect->auth_method : NULL;
+}
