@@ -114,10 +114,10 @@ def resident_mib(pid, field="VmRSS"):
     raise LookupError(field)
 
 
-def total(text, name, having=""):
+def total(text, name):
     """The sum of all series of a name; parsing everything would cost more than the scrape."""
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines()
-               if line.startswith((name + "{", name + " ")) and having in line)
+               if line.startswith((name + "{", name + " ")))
 
 
 def lag_buckets(text):
@@ -128,7 +128,7 @@ def lag_buckets(text):
 
 
 def quantile_bound(before, after, quantile):
-    """The bound of the bucket in which the quantile lies, and the share below the first one."""
+    """The bound of the bucket in which the quantile lies."""
     counts = {bound: after[bound] - before[bound] for bound in after}
     for bound, count in counts.items():
         if count >= quantile * counts["+Inf"]:

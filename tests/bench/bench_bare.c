@@ -240,6 +240,7 @@ int main(int argc, char **argv)
         SSL_CTX_load_verify_locations(bare.context, argv[1], NULL) != 1)
         die("setup");
     SSL_CTX_set_verify(bare.context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_read_ahead(bare.context, 1);
     before = cpu_seconds();
     run(&bare, rate, seconds);
     printf("{\"good\": %llu, \"failed\": %llu, \"unfinished\": %llu, \"cpu_us_per_probe\": %.1f}\n",
