@@ -15,6 +15,7 @@ const char *const level_names[LEVEL_COUNT] = {
     [LEVEL_CLUSTER] = "a cluster",
     [LEVEL_ENDPOINT] = "an endpoint",
     [LEVEL_LOGIN] = "login",
+    [LEVEL_PROMISE] = "promise",
     [LEVEL_LIMITS] = "limits",
 };
 
@@ -25,6 +26,8 @@ static const char *const negotiations[] = {"postgres", "direct", NULL};
 static const char *const tls_versions[] = {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", NULL};
 static const char *const channel_bindings[] = {"disable", "prefer", "require", NULL};
 static const char *const requires[] = {"any", "all", NULL};
+static const char *const session_attrs[] = {"any",     "read-write",     "read-only", "primary",
+                                            "standby", "prefer-standby", NULL};
 static const char *const weak_methods[] = {"password", "md5", NULL};
 
 /* clang-format off */
@@ -110,6 +113,11 @@ const struct key config_keys[] = {
      "ssl_max_protocol_version", NULL, "Newest TLS version to speak."},
     {"sslsni", SLOT_SSLSNI, KEY_BOOL, ANY_SERVER_LEVEL, 0, 0, NULL, 0, "sslsni", "true",
      "Send the host name in the TLS handshake (SNI)."},
+    {"pin_sha256", SLOT_PINS, KEY_PINS, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
+     "SHA-256 of the server's certificate (its DER) or of its public key (SPKI), in hexadecimal or "
+     "base64; a list of at most 16, of which one must match. It comes on top of what sslmode "
+     "demands, and needs sslmode require or stricter; with require it is what tells the server "
+     "from an impostor. See [promises](promises.md#pins)."},
 
     {"options", SLOT_OPTIONS, KEY_TEXT, ANY_SERVER_LEVEL, 0, 1024, NULL, 0, "options", NULL,
      "Server options sent at startup."},
@@ -133,6 +141,26 @@ const struct key config_keys[] = {
     {"labels", SLOT_LABELS, KEY_LABELS, ANY_SERVER_LEVEL, 0, 128, NULL, 0, NULL, NULL,
      "Labels of your own for `pgtls_server_labels_info`: a mapping, at most 10 per server; those "
      "of outer levels are added."},
+
+    {"promise", SLOT_PROMISE, KEY_PROMISE, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
+     "What the endpoint claims to be: a mapping of the keys below, each inherited by itself. A "
+     "broken promise degrades the endpoint and never takes it down. See "
+     "[promises](promises.md)."},
+    {"target_session_attrs", SLOT_ROLE, KEY_ENUM, 0, 0, 0, session_attrs, 0,
+     "target_session_attrs", NULL, NULL},
+
+    {"read_only", SLOT_ROLE, KEY_BOOL, LEVEL_BIT(LEVEL_PROMISE), 0, 0, NULL, 0, NULL, NULL,
+     "`true`: a standby, or default_transaction_read_only is on; `false`: takes writes. One such "
+     "server is enough for an endpoint of several. `target_session_attrs` of a connection string "
+     "says the same."},
+    {"pooled", SLOT_POOLED, KEY_BOOL, LEVEL_BIT(LEVEL_PROMISE), 0, 0, NULL, 0, NULL, NULL,
+     "`true`: through a pooler, `false`: straight to a server."},
+    {"max_lag", SLOT_MAX_LAG, KEY_DURATION, LEVEL_BIT(LEVEL_PROMISE), NS_PER_MS,
+     7 * 86400 * NS_PER_S, NULL, 0, NULL, NULL,
+     "How far a standby may be behind its primary."},
+    {"addresses", SLOT_ADDRESSES, KEY_NETWORKS, LEVEL_BIT(LEVEL_PROMISE), 0, 0, NULL, 0, NULL, NULL,
+     "Numeric addresses and blocks (`192.0.2.0/24`): the address that a probe used is one of "
+     "them."},
 
     {"enabled", SLOT_LOGIN, KEY_BOOL, LEVEL_BIT(LEVEL_LOGIN), 0, 0, NULL, 0, NULL,
      "true if there is a user", "Is there a login probe at all?"},

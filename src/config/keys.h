@@ -19,6 +19,7 @@ enum level {
     LEVEL_CLUSTER,
     LEVEL_ENDPOINT,
     LEVEL_LOGIN,
+    LEVEL_PROMISE,
     LEVEL_LIMITS,
     LEVEL_COUNT
 };
@@ -38,9 +39,12 @@ enum key_type {
     KEY_FLAGS,  /* a list of names, as bits */
     KEY_SECRET, /* a reference of kind source */
     KEY_LABELS,
-    KEY_DSN,   /* sets other slots of its level */
-    KEY_LOGIN, /* true, false or a mapping of level login */
-    KEY_NODE   /* structure, walked by the caller */
+    KEY_NETWORKS, /* a list of addresses and blocks of them */
+    KEY_PINS,     /* a list of SHA-256 fingerprints */
+    KEY_DSN,      /* sets other slots of its level */
+    KEY_LOGIN,    /* true, false or a mapping of level login */
+    KEY_PROMISE,  /* a mapping of level promise */
+    KEY_NODE      /* structure, walked by the caller */
 };
 
 /* What is set. Keys that are different ways to say one thing share a slot. */
@@ -62,6 +66,7 @@ enum slot {
     SLOT_SSL_MIN,
     SLOT_SSL_MAX,
     SLOT_SSLSNI,
+    SLOT_PINS,
     SLOT_OPTIONS,
     SLOT_APPLICATION_NAME,
     SLOT_CHANNEL_BINDING,
@@ -72,6 +77,11 @@ enum slot {
     SLOT_LOGIN_INTERVAL,
     SLOT_REQUIRE,
     SLOT_LABELS,
+    SLOT_PROMISE,
+    SLOT_ROLE,
+    SLOT_POOLED,
+    SLOT_MAX_LAG,
+    SLOT_ADDRESSES,
     SLOT_NAME,
     SLOT_ENDPOINTS,
     SLOT_DEFAULTS,
@@ -108,6 +118,8 @@ struct setting {
     int64_t number;   /* numbers, durations, booleans, index or bits of names */
     const struct label *labels;
     size_t n_labels;
+    void *items; /* of KEY_NETWORKS and KEY_PINS */
+    size_t n_items;
     const struct yaml_node *node; /* of KEY_NODE */
 };
 struct layer {

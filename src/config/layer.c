@@ -61,6 +61,11 @@ static const char *find_synonym(const char *name)
         {"key_file", "sslkey"},
         {"require_auth", "allow_auth"},
         {"ssl_mode", "sslmode"},
+        {"promises", "promise"},
+        {"target_session_attrs", "promise"},
+        {"pin", "pin_sha256"},
+        {"pins", "pin_sha256"},
+        {"fingerprint", "pin_sha256"},
     };
 
     for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++) {

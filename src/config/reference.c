@@ -103,7 +103,12 @@ static void add_bounds(struct buf *to, const struct key *key)
         buf_add_str(&b, "`true`, `false`");
         break;
     case KEY_LABELS:
+    case KEY_PROMISE:
         buf_add_str(&b, "mapping");
+        break;
+    case KEY_NETWORKS:
+    case KEY_PINS:
+        buf_add_str(&b, "list");
         break;
     case KEY_LOGIN:
         buf_add_str(&b, "`true`, `false`, mapping");
@@ -178,6 +183,7 @@ void config_print_reference(struct buf *to)
     add_table(to, "A cluster, besides the keys of every level", LEVEL_BIT(LEVEL_CLUSTER));
     add_table(to, "In `defaults`, a cluster or an endpoint", ANY_SERVER_LEVEL);
     add_table(to, "In `login`", LEVEL_BIT(LEVEL_LOGIN));
+    add_table(to, "In `promise`", LEVEL_BIT(LEVEL_PROMISE));
     add_table(to, "In `limits`", LEVEL_BIT(LEVEL_LIMITS));
     add_dsn_table(to);
 }

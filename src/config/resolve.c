@@ -123,6 +123,37 @@ static const char *decide_sslrootcert(const struct endpoint_source *source, enum
     return root;
 }
 
+/* libpq's words in the order of the key's names; the two that no server can break promise nothing.
+ */
+static enum role decide_role(const struct endpoint_source *source)
+{
+    static const enum role attrs[] = {ROLE_ANY,     ROLE_READ_WRITE, ROLE_READ_ONLY,
+                                      ROLE_PRIMARY, ROLE_STANDBY,    ROLE_ANY};
+    const struct setting *s = in_force(source, SLOT_ROLE);
+
+    if (!s)
+        return ROLE_ANY;
+    if (s->key->type == KEY_ENUM)
+        return attrs[s->number];
+    return s->number ? ROLE_READ_ONLY : ROLE_READ_WRITE;
+}
+
+static struct promises decide_promises(const struct endpoint_source *source)
+{
+    const struct setting *pooled = in_force(source, SLOT_POOLED);
+    const struct setting *addresses = in_force(source, SLOT_ADDRESSES);
+    struct promises p = {.role = decide_role(source),
+                         .max_lag_ns = number_of(source, SLOT_MAX_LAG, 0)};
+
+    if (pooled)
+        p.pooled = pooled->number ? VERDICT_YES : VERDICT_NO;
+    if (addresses) {
+        p.addresses = addresses->items;
+        p.n_addresses = addresses->n_items;
+    }
+    return p;
+}
+
 /* The labels of all layers, inner ones over outer ones of the same name. */
 static void merge_labels(struct building *b, const struct endpoint_source *source,
                          struct server *server)
@@ -162,6 +193,7 @@ static void merge_labels(struct building *b, const struct endpoint_source *sourc
 static struct server common_settings(struct building *b, const struct endpoint_source *source)
 {
     enum sslmode mode = decide_sslmode(source);
+    const struct setting *pins = in_force(source, SLOT_PINS);
     struct server s = {
         .cluster = source->cluster,
         .endpoint = source->name,
@@ -175,6 +207,8 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         .ssl_min_protocol_version = text_of(source, SLOT_SSL_MIN),
         .ssl_max_protocol_version = text_of(source, SLOT_SSL_MAX),
         .sslsni = number_of(source, SLOT_SSLSNI, 1) != 0,
+        .pins = pins ? pins->items : NULL,
+        .n_pins = pins ? pins->n_items : 0,
         .user = text_of(source, SLOT_USER),
         .dbname = text_of(source, SLOT_DBNAME),
         .options = text_of(source, SLOT_OPTIONS),
@@ -186,6 +220,7 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         .interval_ns = number_of(source, SLOT_INTERVAL, DEFAULT_INTERVAL_NS),
         .timeout_ns = number_of(source, SLOT_TIMEOUT, DEFAULT_TIMEOUT_NS),
         .login_interval_ns = number_of(source, SLOT_LOGIN_INTERVAL, DEFAULT_LOGIN_NS),
+        .promises = decide_promises(source),
         .endpoint_index = b->n_endpoints,
     };
 
@@ -196,6 +231,26 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         s.application_name = DEFAULT_APPLICATION_NAME;
     merge_labels(b, source, &s);
     return s;
+}
+
+/* What only a login can tell. */
+static void check_promises(struct report *report, const struct endpoint_source *source,
+                           const struct server *s)
+{
+    static const struct {
+        enum slot slot;
+        enum promise promise;
+    } rows[] = {{SLOT_ROLE, PROMISE_READ_ONLY},
+                {SLOT_POOLED, PROMISE_POOLED},
+                {SLOT_MAX_LAG, PROMISE_MAX_LAG}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && !s->login; i++) {
+        if (promise_made(&s->promises, rows[i].promise))
+            report_warning(report, place_of(source, rows[i].slot),
+                           "promise: %s is measured by the login, and endpoint \"%s\" of cluster "
+                           "\"%s\" has none; give a user",
+                           promise_name(rows[i].promise), s->endpoint, s->cluster);
+    }
 }
 
 /* Settings that do not go together, whatever the host. */
@@ -213,6 +268,7 @@ static void check_common(struct building *b, const struct endpoint_source *sourc
         report_error(report, place_of(source, SLOT_SSL_MIN),
                      "ssl_min_protocol_version: %s is newer than ssl_max_protocol_version %s",
                      s->ssl_min_protocol_version, s->ssl_max_protocol_version);
+    check_promises(report, source, s);
     if (s->timeout_ns > s->interval_ns) {
         struct buf b1 = BUF_INIT(64), b2 = BUF_INIT(64);
         bool timeout_set = in_force(source, SLOT_TIMEOUT) != NULL;
@@ -250,6 +306,11 @@ static bool check_tls(struct building *b, const struct endpoint_source *source,
         report_error(report, place_of(source, SLOT_NEGOTIATION),
                      "negotiation: direct needs sslmode require, verify-ca or verify-full; "
                      "%s is in force",
+                     sslmode_name(s->sslmode));
+    if (s->n_pins > 0 && s->sslmode < SSLMODE_REQUIRE)
+        report_error(report, place_of(source, SLOT_PINS),
+                     "pin_sha256: needs sslmode require, verify-ca or verify-full, or a connection "
+                     "without TLS would pass; %s is in force",
                      sslmode_name(s->sslmode));
     if (s->sslmode == SSLMODE_VERIFY_FULL && !in_force(source, SLOT_HOST))
         report_error(report, place_of(source, SLOT_HOSTADDR),

@@ -433,6 +433,16 @@ static bool read_login(const struct input *in, struct setting *to)
     return true;
 }
 
+/* The keys inside have slots of their own, so that each is inherited by itself. */
+static bool read_promise(const struct input *in, struct setting *to)
+{
+    (void)to;
+    if (!in->node || in->node->kind != YAML_MAP)
+        return refuse(in, "a mapping is needed; write for example {read_only: true}");
+    read_layer(in->reader, in->node, LEVEL_PROMISE, in->layer);
+    return true;
+}
+
 static bool read_dsn_value(const struct input *in, struct setting *to)
 {
     (void)to;
@@ -455,14 +465,16 @@ void read_value(const struct input *in, struct setting *to)
         [KEY_PORTS] = read_list,    [KEY_DURATION] = read_duration, [KEY_INTEGER] = read_integer,
         [KEY_BOOL] = read_bool,     [KEY_ENUM] = read_enum,         [KEY_FLAGS] = read_flags,
         [KEY_SECRET] = read_secret, [KEY_LABELS] = read_labels,     [KEY_DSN] = read_dsn_value,
-        [KEY_LOGIN] = read_login,   [KEY_NODE] = read_node,
+        [KEY_LOGIN] = read_login,   [KEY_NODE] = read_node,         [KEY_NETWORKS] = read_networks,
+        [KEY_PINS] = read_pins,     [KEY_PROMISE] = read_promise,
     };
-    bool structured = in->key->type == KEY_FLAGS || in->key->type == KEY_LABELS ||
-                      in->key->type == KEY_LOGIN || in->key->type == KEY_NODE;
+    static const unsigned structured = 1U << KEY_FLAGS | 1U << KEY_LABELS | 1U << KEY_NETWORKS |
+                                       1U << KEY_PINS | 1U << KEY_LOGIN | 1U << KEY_PROMISE |
+                                       1U << KEY_NODE;
 
     if (in->node && in->node->kind == YAML_NULL)
         refuse(in, "no value; leave the key out or give one");
-    else if (in->node && in->node->kind != YAML_TEXT && !structured)
+    else if (in->node && in->node->kind != YAML_TEXT && !(structured & 1U << in->key->type))
         refuse(in, "%s where a single value is needed", yaml_kind_name(in->node->kind));
     else
         readers[in->key->type](in, to);

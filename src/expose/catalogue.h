@@ -36,7 +36,6 @@ void emit_last_probe(struct sink *k, const struct server_state *s);
 void emit_probe_interval(struct sink *k, const struct server_state *s);
 void emit_server_info(struct sink *k, const struct server_state *s);
 void emit_server_labels(struct sink *k, const struct server_state *s);
-void emit_in_recovery(struct sink *k, const struct server_state *s);
 void emit_endpoint_up(struct sink *k, const struct fleet_view *view, const struct endpoint *e);
 
 /* Per server: metrics_tls.c. */
@@ -48,8 +47,16 @@ void emit_certificates_seen(struct sink *k, const struct server_state *s);
 void emit_certificate_changes(struct sink *k, const struct server_state *s);
 void emit_chain_verified(struct sink *k, const struct server_state *s);
 void emit_hostname_verified(struct sink *k, const struct server_state *s);
+void emit_pin_matched(struct sink *k, const struct server_state *s);
 void emit_tls_info(struct sink *k, const struct server_state *s);
 void emit_hello_retries(struct sink *k, const struct server_state *s);
+
+/* Roles, lag and promises: metrics_promises.c. */
+void emit_in_recovery(struct sink *k, const struct server_state *s);
+void emit_lag(struct sink *k, const struct server_state *s);
+void emit_promise_kept(struct sink *k, const struct server_state *s);
+void emit_endpoint_promise_kept(struct sink *k, const struct fleet_view *view,
+                                const struct endpoint *e);
 
 /* The exporter itself: metrics_self.c. */
 void emit_probes_skipped(struct sink *k);

@@ -26,6 +26,8 @@ static const enum state server_order[STATE_COUNT] = {STATE_DOWN, STATE_UNKNOWN, 
 struct tally {
     size_t n[STATE_COUNT];
     int64_t first_since[STATE_COUNT], last_since[STATE_COUNT];
+    struct promise_tally promises[PROMISE_COUNT];
+    enum verdict kept[PROMISE_COUNT]; /* by the endpoint */
 };
 
 struct document {
@@ -68,6 +70,26 @@ static enum status endpoint_status(const struct endpoint *e, const struct tally 
     return any ? STATUS_DOWN : STATUS_OK;
 }
 
+/* A broken promise degrades what is up. */
+static enum status degrade(const struct endpoint *e, struct tally *t, enum status status,
+                           int64_t *since)
+{
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        const struct promise_tally *p = &t->promises[i];
+        bool all = e->require == REQUIRE_ALL;
+        int64_t broken;
+
+        t->kept[i] = promise_of_endpoint((enum promise)i, all, p);
+        if (t->kept[i] != VERDICT_NO || (status != STATUS_OK && status != STATUS_DEGRADED))
+            continue;
+        broken = p->kept > 0 ? p->first_broken : p->last_broken;
+        if (status == STATUS_OK || broken < *since)
+            *since = broken;
+        status = STATUS_DEGRADED;
+    }
+    return status;
+}
+
 /* Moves the arrays' items into one, in the order given by `order` (NULL: as they stand). */
 static json_t *concatenate(json_t **arrays, size_t n, const enum state *order)
 {
@@ -87,11 +109,11 @@ static json_t *concatenate(json_t **arrays, size_t n, const enum state *order)
 }
 
 static json_t *endpoint_json(const struct endpoint *e, enum status status, int64_t since,
-                             json_t *servers)
+                             const enum verdict kept[PROMISE_COUNT], json_t *servers)
 {
-    return json_pack("{s:o, s:o, s:s, s:o, s:o}", "cluster", health_text(e->cluster), "endpoint",
-                     health_text(e->name), "status", status_names[status], "since",
-                     health_time(since), "servers", servers);
+    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o}", "cluster", health_text(e->cluster),
+                     "endpoint", health_text(e->name), "status", status_names[status], "since",
+                     health_time(since), "promises", health_promises(kept), "servers", servers);
 }
 
 static void add_endpoint(struct document *d, const struct endpoint *e)
@@ -102,19 +124,21 @@ static void add_endpoint(struct document *d, const struct endpoint *e)
     int64_t since;
 
     for (size_t i = 0; i < e->n_servers; i++) {
-        struct server_health health = server_health(d->view->servers[e->first_server + i],
-                                                    d->now_ns, d->realtime_ns, !d->query->brief);
+        struct server_health health =
+            server_health(d->view->servers[e->first_server + i], d->now_ns, d->realtime_ns,
+                          tally.promises, !d->query->brief);
 
         tally_add(&tally, health.state, health.since_realtime_ns);
         if (!d->query->brief && json_array_append_new(servers[health.state], health.json) != 0)
             d->failed = true;
     }
-    status = endpoint_status(e, &tally, &since);
+    status = degrade(e, &tally, endpoint_status(e, &tally, &since), &since);
     d->counts[status]++;
     all = concatenate(servers, STATE_COUNT, server_order);
     if (d->query->brief)
         json_decref(all);
-    else if (json_array_append_new(d->endpoints[status], endpoint_json(e, status, since, all)) != 0)
+    else if (json_array_append_new(d->endpoints[status],
+                                   endpoint_json(e, status, since, tally.kept, all)) != 0)
         d->failed = true;
 }
 

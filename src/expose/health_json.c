@@ -26,6 +26,11 @@ const char *const health_keys[] = {
     "endpoints[].endpoint",
     "endpoints[].status",
     "endpoints[].since",
+    "endpoints[].promises",
+    "endpoints[].promises.read_only",
+    "endpoints[].promises.pooled",
+    "endpoints[].promises.max_lag",
+    "endpoints[].promises.addresses",
     "endpoints[].servers",
     "endpoints[].servers[].server",
     "endpoints[].servers[].address",
@@ -61,11 +66,20 @@ const char *const health_keys[] = {
     "endpoints[].servers[].certificate.not_before",
     "endpoints[].servers[].certificate.not_after",
     "endpoints[].servers[].certificate.fingerprint_sha256",
+    "endpoints[].servers[].certificate.public_key_sha256",
     "endpoints[].servers[].certificate.sans",
     "endpoints[].servers[].certificate.chain_verified",
     "endpoints[].servers[].certificate.hostname_verified",
     "endpoints[].servers[].certificate.dates_valid",
+    "endpoints[].servers[].certificate.pin_matched",
+    "endpoints[].servers[].pooler",
+    "endpoints[].servers[].in_recovery",
+    "endpoints[].servers[].replication_lag_seconds",
     "endpoints[].servers[].promises",
+    "endpoints[].servers[].promises.read_only",
+    "endpoints[].servers[].promises.pooled",
+    "endpoints[].servers[].promises.max_lag",
+    "endpoints[].servers[].promises.addresses",
     "endpoints[].servers[].sessions",
 };
 const size_t health_key_count = sizeof health_keys / sizeof *health_keys;
@@ -112,6 +126,15 @@ static json_t *verdict(enum verdict verdict)
     return verdict == VERDICT_UNKNOWN ? json_null() : json_boolean(verdict == VERDICT_YES);
 }
 
+json_t *health_promises(const enum verdict kept[PROMISE_COUNT])
+{
+    json_t *json = json_object();
+
+    for (size_t i = 0; i < PROMISE_COUNT; i++)
+        json_object_set_new(json, promise_name((enum promise)i), verdict(kept[i]));
+    return json;
+}
+
 /* Seconds to the microsecond: more digits are noise. */
 static json_t *seconds(int64_t ns)
 {
@@ -143,15 +166,38 @@ static json_t *certificate_json(const struct server_state *s)
     bool known = s->chain && s->chain->count > 0 && server_uses_tls(s->config);
     const struct certificate *c = known ? &s->chain->certificates[0] : NULL;
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "subject",
-                     health_text(c ? c->subject : NULL), "issuer",
-                     health_text(c ? c->issuer : NULL), "not_before",
-                     date(c, c ? c->not_before : 0), "not_after", date(c, c ? c->not_after : 0),
-                     "fingerprint_sha256", health_text(c ? c->fingerprint_sha256 : NULL), "sans",
-                     health_text(c ? c->sans : NULL), "chain_verified",
-                     verdict(c ? s->judgement.chain : VERDICT_UNKNOWN), "hostname_verified",
-                     verdict(c ? s->judgement.hostname : VERDICT_UNKNOWN), "dates_valid",
-                     verdict(c ? s->judgement.dates : VERDICT_UNKNOWN));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "subject",
+        health_text(c ? c->subject : NULL), "issuer", health_text(c ? c->issuer : NULL),
+        "not_before", date(c, c ? c->not_before : 0), "not_after", date(c, c ? c->not_after : 0),
+        "fingerprint_sha256", health_text(c ? c->fingerprint_sha256 : NULL), "public_key_sha256",
+        health_text(c ? c->public_key_sha256 : NULL), "sans", health_text(c ? c->sans : NULL),
+        "chain_verified", verdict(c ? s->judgement.chain : VERDICT_UNKNOWN), "hostname_verified",
+        verdict(c ? s->judgement.hostname : VERDICT_UNKNOWN), "dates_valid",
+        verdict(c ? s->judgement.dates : VERDICT_UNKNOWN), "pin_matched",
+        verdict(c && s->config->n_pins > 0 ? s->judgement.pin : VERDICT_UNKNOWN));
+}
+
+static json_t *promises_json(const struct server_state *s)
+{
+    enum verdict kept[PROMISE_COUNT];
+
+    for (size_t i = 0; i < PROMISE_COUNT; i++)
+        kept[i] = s->promises[i].kept;
+    return health_promises(kept);
+}
+
+/* What logins learned; of now only while the latest is good. */
+static json_t *role_json(const struct server_state *s)
+{
+    const struct probe_state *login = &s->probes[PROBE_LOGIN];
+    bool good = login->configured && login->ran && login->good && !login->internal;
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:[]}", "pooler",
+                     verdict(good ? s->pooler : VERDICT_UNKNOWN), "in_recovery",
+                     verdict(good ? s->in_recovery : VERDICT_UNKNOWN), "replication_lag_seconds",
+                     good && s->lag_known ? seconds(s->lag_ns) : json_null(), "promises",
+                     promises_json(s), "sessions");
 }
 
 static bool is_stale(const struct probe_state *p, int64_t now_ns)
@@ -200,12 +246,12 @@ static json_t *silence_json(int64_t age_ns)
 static json_t *figures_json(const struct server_state *s, const struct probe_state *p,
                             int64_t age_ns, bool failing)
 {
-    return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:{}, s:[]}", "age_seconds",
+    return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "age_seconds",
                      p->last_realtime_ns > 0 ? seconds(age_ns - age_ns % NS_PER_MS) : json_null(),
                      "failures_in_row", (json_int_t)(failing ? p->failures_in_row : 0),
                      "last_success", health_time(p->last_success_realtime_ns), "server_version",
                      health_text(s->server_version), "latency_seconds", latency_json(s), "tls",
-                     tls_json(s), "certificate", certificate_json(s), "promises", "sessions");
+                     tls_json(s), "certificate", certificate_json(s));
 }
 
 /* Takes over `part`. */
@@ -237,6 +283,7 @@ static json_t *server_json(const struct server_state *s, const struct server_hea
                      health_time(health->since_realtime_ns));
     ok = merge(json, silent ? silence_json(age_ns) : fault_json(culprit));
     ok = merge(json, figures_json(s, p, age_ns, culprit == p)) && ok;
+    ok = merge(json, role_json(s)) && ok;
     if (!ok) {
         json_decref(json);
         return NULL;
@@ -244,8 +291,20 @@ static json_t *server_json(const struct server_state *s, const struct server_hea
     return json;
 }
 
+/* What is too old keeps no promise and breaks none. */
+static void tally_promises(const struct server_state *s, bool silent,
+                           struct promise_tally tallies[PROMISE_COUNT])
+{
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        if (silent)
+            tallies[i].unknown++;
+        else
+            promise_tally_add(&tallies[i], s, (enum promise)i);
+    }
+}
+
 struct server_health server_health(struct server_state *s, int64_t now_ns, int64_t realtime_ns,
-                                   bool with_json)
+                                   struct promise_tally tallies[PROMISE_COUNT], bool with_json)
 {
     struct server_health health;
     const struct probe_state *silent;
@@ -257,6 +316,7 @@ struct server_health server_health(struct server_state *s, int64_t now_ns, int64
     if (silent) /* since it became too old */
         health.since_realtime_ns = realtime_ns - (now_ns - silent->last_monotonic_ns) +
                                    STALE_INTERVALS * silent->interval_ns;
+    tally_promises(s, silent != NULL, tallies);
     health.json = with_json ? server_json(s, &health, silent, now_ns) : NULL;
     server_state_unlock(s);
     return health;

@@ -11,9 +11,12 @@ struct server_health {
     json_t *json;              /* its object; NULL when out of memory or not asked for */
 };
 
-/* Takes the server's lock. */
+/* Adds the server to the tally of each promise. Takes the server's lock. */
 struct server_health server_health(struct server_state *s, int64_t now_ns, int64_t realtime_ns,
-                                   bool with_json);
+                                   struct promise_tally tallies[PROMISE_COUNT], bool with_json);
+
+/* Each promise by its name: true, false, or null. */
+json_t *health_promises(const enum verdict kept[PROMISE_COUNT]);
 
 /* RFC 3339, or null for 0. */
 json_t *health_time(int64_t realtime_ns);

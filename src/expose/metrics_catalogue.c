@@ -86,6 +86,9 @@ const struct family family_catalogue[] = {
     GAUGE("pgtls_hostname_verified", "", "", .server = emit_hostname_verified,
           .help = "1 if the server's certificate names the configured host, whatever sslmode "
                   "demands, 0 if not; as last seen."),
+    GAUGE("pgtls_certificate_pin_matched", "", "", .server = emit_pin_matched,
+          .help = "1 if the server's certificate or its public key is one of those that pin_sha256 "
+                  "names, 0 if not; as last seen, absent without a pin."),
     INFO("pgtls_tls_info", "version, cipher, group, alpn", .server = emit_tls_info,
          .help = "What the latest completed TLS handshake negotiated."),
     COUNTER("pgtls_tls_hello_retries_total", "", "", .server = emit_hello_retries,
@@ -98,8 +101,19 @@ const struct family family_catalogue[] = {
          .server = emit_server_labels,
          .help = "Labels from the configuration, to join with group_left."),
     GAUGE("pgtls_in_recovery", "", "", .server = emit_in_recovery,
-          .help = "1 if the server is a standby, 0 if not; absent unless the latest login is "
-                  "good."),
+          .help = "1 if the server is a standby, 0 if not; of several back ends behind it 1 if "
+                  "one is. Absent unless the latest login is good."),
+    GAUGE("pgtls_replication_lag_seconds", "seconds", "", .server = emit_lag,
+          .help = "How far a standby is behind, as of the latest login: 0 while it receives WAL "
+                  "and has replayed all of it, else the age of the latest transaction it has "
+                  "replayed; of several back ends the largest. Absent on a primary and unless the "
+                  "latest login is good."),
+    GAUGE("pgtls_promise_kept", "", "promise", .server = emit_promise_kept,
+          .help = "1 if the server is what the promise setting says, 0 if not; absent for what is "
+                  "not promised, until measured and while the server is down."),
+    GAUGE("pgtls_endpoint_promise_kept", "", "promise", .endpoint = emit_endpoint_promise_kept,
+          .help = "1 if the endpoint keeps the promise by its require setting (for read_only one "
+                  "fit server is always enough), 0 if not; servers that are down are left out."),
     GAUGE("pgtls_last_probe_timestamp_seconds", "seconds", "probe", .server = emit_last_probe,
           .help = "End of the latest attempt of this kind of probe."),
     GAUGE("pgtls_probe_interval_seconds", "seconds", "probe", .server = emit_probe_interval,

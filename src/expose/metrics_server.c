@@ -280,10 +280,3 @@ void emit_server_labels(struct sink *k, const struct server_state *s)
     sink_label(k, "negotiation", negotiation_name(s->config->negotiation));
     sink_u64(k, 1);
 }
-
-void emit_in_recovery(struct sink *k, const struct server_state *s)
-{
-    if (has_result(&s->probes[PROBE_LOGIN]) && s->probes[PROBE_LOGIN].good &&
-        s->in_recovery != VERDICT_UNKNOWN)
-        sink_plain_u64(k, s->in_recovery == VERDICT_YES);
-}

@@ -100,6 +100,12 @@ void emit_hostname_verified(struct sink *k, const struct server_state *s)
     emit_verdict(k, s, s->judgement.hostname);
 }
 
+void emit_pin_matched(struct sink *k, const struct server_state *s)
+{
+    if (s->config->n_pins > 0)
+        emit_verdict(k, s, s->judgement.pin);
+}
+
 void emit_tls_info(struct sink *k, const struct server_state *s)
 {
     if (!s->tls || !server_uses_tls(s->config))

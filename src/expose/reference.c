@@ -54,6 +54,11 @@ static const char *position_word(size_t i)
     return position_name((enum position)i);
 }
 
+static const char *promise_word(size_t i)
+{
+    return promise_name((enum promise)i);
+}
+
 static const char *sslmode_word(size_t i)
 {
     return sslmode_name((enum sslmode)i);
@@ -73,6 +78,7 @@ static const struct vocabulary vocabularies[] = {
     {"reason", INTERNAL_NONE + 1, INTERNAL_REASON_COUNT, reason_word},
     {"state", 0, STATE_COUNT, state_word},
     {"position", 0, POSITION_COUNT, position_word},
+    {"promise", 0, PROMISE_COUNT, promise_word},
     {"sslmode", 0, SSLMODE_COUNT, sslmode_word},
     {"negotiation", 0, NEGOTIATION_COUNT, negotiation_word},
 };

@@ -10,6 +10,7 @@
 
 #include "login_look.h"
 #include "login_params.h"
+#include "login_query.h"
 #include "login_text.h"
 
 #include <errno.h>
@@ -20,40 +21,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Works through PgBouncer in any pool mode, for any role, and on what has no replication to tell.
- */
-#define PLAIN_QUERY                                                                                \
-    "SELECT pg_backend_pid(), current_setting('server_version'), pg_is_in_recovery(), "            \
-    "current_setting('transaction_read_only')"
-
-/* The same in one round trip with who answers and how far behind it is, in microseconds. A standby
- * is not behind while a WAL receiver runs and all it has received is replayed: on an idle primary
- * the age of the latest transaction would grow. (Just started, the receiver's position is the start
- * of a segment, hence <=. Nobody needs a right for the receiver's pid.) */
-#define WHOLE_QUERY                                                                                \
-    PLAIN_QUERY ", host(inet_server_addr()) || ' ' || inet_server_port(), "                        \
-                "CASE WHEN NOT pg_is_in_recovery() THEN NULL "                                     \
-                "WHEN pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() "                      \
-                "AND EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL) "       \
-                "THEN 0 ELSE (extract(epoch FROM clock_timestamp() "                               \
-                "- pg_last_xact_replay_timestamp()) * 1000000)::bigint END"
-
-enum column {
-    COLUMN_PID,
-    COLUMN_VERSION,
-    COLUMN_IN_RECOVERY,
-    COLUMN_READ_ONLY,
-    PLAIN_COLUMNS,
-    COLUMN_BACKEND = PLAIN_COLUMNS,
-    COLUMN_LAG,
-    WHOLE_COLUMNS
-};
-
 /* PgBouncer's own console calls itself "1.18.0/bouncer" and knows no SELECT. */
 #define CONSOLE_SUFFIX "/bouncer"
 #define CONSOLE_QUERY  "SHOW VERSION"
-
-#define MAX_LAG_US (INT64_MAX / NS_PER_US)
 
 /* Turns of one call of login_advance: an endless stream must not keep the loop. */
 #define MAX_TURNS 64
@@ -76,11 +46,7 @@ struct login {
     int64_t cpu_mark_ns, idle_since_ns;
     unsigned missing_timestamps;
 
-    char server_version[64];
-    enum verdict in_recovery, read_only, pooler;
-    char backend[64];
-    bool lag_known;
-    int64_t lag_ns;
+    struct login_answer answer;
     char text[PG_MESSAGE_SIZE]; /* what libpq, or our own side, says about the failure */
 };
 
@@ -239,7 +205,7 @@ static bool turn_tcp(struct login *l)
 
 static bool send_query(struct login *l)
 {
-    const char *query = l->plain ? PLAIN_QUERY : WHOLE_QUERY;
+    const char *query = l->plain ? login_plain_query : login_whole_query;
 
     l->want = LOGIN_WANT_READ;
     return PQsendQuery(l->conn, l->console ? CONSOLE_QUERY : query) == 1 || fail_libpq(l);
@@ -254,7 +220,8 @@ static bool start_query(struct login *l)
     l->auth_done = true;
     l->console = suffix && strcmp(suffix, CONSOLE_SUFFIX) == 0;
     if (version)
-        str_clean(l->server_version, sizeof l->server_version, version, strlen(version));
+        str_clean(l->answer.server_version, sizeof l->answer.server_version, version,
+                  strlen(version));
     l->e.phase = PHASE_QUERY;
     l->querying = l->look.guard.querying = true;
     run(l, &l->query, l->idle_since_ns);
@@ -287,32 +254,18 @@ static bool turn_connect(struct login *l)
 
 static void take_row(struct login *l, const PGresult *row)
 {
-    int columns = l->plain ? PLAIN_COLUMNS : WHOLE_COLUMNS;
-    const char *text;
-    int64_t number;
+    const char *columns[LOGIN_MAX_COLUMNS];
+    int n = PQnfields(row);
 
-    if (PQresultStatus(row) != PGRES_TUPLES_OK || PQntuples(row) < 1)
+    if (PQresultStatus(row) != PGRES_TUPLES_OK || PQntuples(row) < 1 || n > LOGIN_MAX_COLUMNS)
         return;
     if (l->console) {
-        l->pooler = VERDICT_YES;
+        l->answer.pooler = VERDICT_YES;
         return;
     }
-    if (PQnfields(row) != columns)
-        return;
-    if (str_to_i64(PQgetvalue(row, 0, COLUMN_PID), 0, INT32_MAX, &number))
-        l->pooler = number == PQbackendPID(l->conn) ? VERDICT_NO : VERDICT_YES;
-    text = PQgetvalue(row, 0, COLUMN_VERSION);
-    str_clean(l->server_version, sizeof l->server_version, text, strlen(text));
-    l->in_recovery = *PQgetvalue(row, 0, COLUMN_IN_RECOVERY) == 't' ? VERDICT_YES : VERDICT_NO;
-    text = PQgetvalue(row, 0, COLUMN_READ_ONLY);
-    l->read_only = strcmp(text, "on") == 0 ? VERDICT_YES : VERDICT_NO;
-    if (l->plain)
-        return;
-    text = PQgetvalue(row, 0, COLUMN_BACKEND);
-    str_clean(l->backend, sizeof l->backend, text, strlen(text));
-    l->lag_known = str_to_i64(PQgetvalue(row, 0, COLUMN_LAG), -MAX_LAG_US, MAX_LAG_US, &number);
-    if (l->lag_known) /* a clock that is behind the primary's makes it negative */
-        l->lag_ns = number > 0 ? number * NS_PER_US : 0;
+    for (int i = 0; i < n; i++)
+        columns[i] = PQgetvalue(row, 0, i);
+    login_answer_read(&l->answer, columns, (size_t)n, PQbackendPID(l->conn));
 }
 
 /* A server that lacks a function of the whole query, or forbids it, is none the worse for it. */
@@ -334,7 +287,7 @@ static bool query_over(struct login *l)
     lap(l);
     if (l->e.error.present)
         l->e.end = END_ERROR_RESPONSE;
-    else if (l->pooler == VERDICT_UNKNOWN)
+    else if (l->answer.pooler == VERDICT_UNKNOWN)
         l->e.end = END_BAD_BYTES; /* it answered something else */
     else
         l->query_done = true;
@@ -591,12 +544,12 @@ void login_result(struct login *l, struct observation *o)
         str_copy(o->auth_method, sizeof o->auth_method, wire_auth_method(&l->look.guard.first));
         o->channel_binding = l->look.guard.first.scram_plus;
     }
-    str_copy(o->server_version, sizeof o->server_version, l->server_version);
-    o->in_recovery = l->in_recovery;
-    o->read_only = l->read_only;
-    str_copy(o->backend, sizeof o->backend, l->backend);
-    o->lag_known = l->lag_known;
-    o->lag_ns = l->lag_ns;
-    o->pooler = l->pooler;
+    str_copy(o->server_version, sizeof o->server_version, l->answer.server_version);
+    str_copy(o->backend, sizeof o->backend, l->answer.backend);
+    o->in_recovery = l->answer.in_recovery;
+    o->read_only = l->answer.read_only;
+    o->lag_known = l->answer.lag_known;
+    o->lag_ns = l->answer.lag_ns;
+    o->pooler = l->answer.pooler;
     o->missing_timestamps += l->missing_timestamps;
 }

@@ -150,6 +150,72 @@ static void test_inner_levels_win(void **state)
 }
 
 /* Which sslmode is in force, and what it is judged with. */
+#define HEX    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define BASE64 "ABEiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8"
+
+static void test_pins_in_every_form(void **state)
+{
+    static const char *const forms[] = {
+        HEX,
+        "'" HEX "'",
+        "[" HEX "]",
+        "'00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF'",
+        "'00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:"
+        "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff'",
+        "['" BASE64 "=']",
+        "'" BASE64 "'",
+        "'sha256//" BASE64 "='",
+        "'SHA256:" BASE64 "'",
+        "['sha256:" HEX "']",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char keys[256];
+        struct endpoint_set *set;
+
+        snprintf(keys, sizeof keys, "host: h, pin_sha256: %s", forms[i]);
+        set = load_keys(keys);
+        assert_int_equal(set->servers->n_pins, 1);
+        assert_string_equal(set->servers->pins[0].hex, HEX);
+        endpoint_set_unref(set);
+    }
+}
+
+static void test_promises_are_inherited_one_by_one(void **state)
+{
+    struct endpoint_set *set =
+        load_good("defaults: {promise: {pooled: true, max_lag: 30s}, user: u}\n"
+                  "clusters:\n"
+                  "  - name: c\n"
+                  "    promise: {max_lag: 10s, addresses: [192.0.2.1, '2001:db8::/32']}\n"
+                  "    endpoints:\n"
+                  "      write: {host: h, promise: {read_only: false}}\n"
+                  "      read: {host: h, promise: {read_only: true, addresses: 198.51.100.0/24}}\n"
+                  "      admin: {host: h, promise: {pooled: false}}\n"
+                  "      dsn: {dsn: 'host=h user=u target_session_attrs=primary'}\n"
+                  "      any: {dsn: 'host=h user=u target_session_attrs=prefer-standby'}\n");
+    const struct promises *p[5];
+
+    (void)state;
+    assert_int_equal(messages.n, 0);
+    for (size_t i = 0; i < 5; i++) {
+        p[i] = &set->servers[i].promises;
+        assert_int_equal(p[i]->pooled, i == 2 ? VERDICT_NO : VERDICT_YES);
+        assert_int_equal(p[i]->max_lag_ns, 10 * NS_PER_S);
+        assert_int_equal(p[i]->n_addresses, i == 1 ? 1 : 2);
+    }
+    assert_int_equal(p[0]->role, ROLE_READ_WRITE);
+    assert_int_equal(p[1]->role, ROLE_READ_ONLY);
+    assert_int_equal(p[2]->role, ROLE_ANY);
+    assert_int_equal(p[3]->role, ROLE_PRIMARY);
+    assert_int_equal(p[4]->role, ROLE_ANY);
+    assert_int_equal(p[1]->addresses[0].bits, 96 + 24);
+    assert_int_equal(p[0]->addresses[0].bits, 128);
+    assert_int_equal(p[0]->addresses[1].bits, 32);
+    endpoint_set_unref(set);
+}
+
 static void test_sslmode_in_force(void **state)
 {
     static const struct {
@@ -385,6 +451,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_inner_levels_win),
+        cmocka_unit_test(test_pins_in_every_form),
+        cmocka_unit_test(test_promises_are_inherited_one_by_one),
         cmocka_unit_test(test_sslmode_in_force),
         cmocka_unit_test(test_names_of_servers),
         cmocka_unit_test(test_aliases_share_and_do_not_explode),

@@ -157,6 +157,38 @@ static const struct {
     {"defaults: {labels: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1}}\n"
      "clusters: [{name: a, host: h, labels: {g: 1, h: 1, i: 1, j: 1, k: 1}}]",
      "t.yml:2:39: labels: 11 with those of the outer levels; at most 10 are allowed"},
+    {"clusters: [{name: a, host: h, promise: true}]",
+     "t.yml:1:40: promise: a mapping is needed; write for example {read_only: true}"},
+    {"clusters: [{name: a, host: h, promise: {readonly: true}}]",
+     "t.yml:1:41: unknown key \"readonly\"; did you mean \"read_only\"?"},
+    {"clusters: [{name: a, host: h, promises: {}}]",
+     "t.yml:1:31: unknown key \"promises\"; did you mean \"promise\"?"},
+    {"clusters: [{name: a, host: h, target_session_attrs: any}]",
+     "t.yml:1:31: unknown key \"target_session_attrs\"; did you mean \"promise\"?"},
+    {"clusters: [{name: a, host: h, promise: {max_lag: 30}}]",
+     "t.yml:1:50: max_lag: 30 has no unit; write 30s for seconds, 30ms for milliseconds"},
+    {"clusters: [{name: a, host: h, promise: {addresses: [db.example]}}]",
+     "t.yml:1:53: addresses: \"db.example\" is neither a numeric address nor a block of them; "
+     "write "
+     "for example 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"},
+    {"clusters: [{name: a, host: h, promise: {addresses: []}}]",
+     "t.yml:1:52: addresses: an empty list; leave the key out"},
+    {"clusters: [{name: a, host: h, promise: {addresses: [[]]}}]",
+     "t.yml:1:53: addresses: a list where a text is needed"},
+    {"clusters: [{name: a, dsn: 'host=h target_session_attrs=standby', promise: {read_only: "
+     "true}}]",
+     "t.yml:1:87: read_only: the connection string on line 1 says it, too; give it in one place"},
+    {"clusters: [{name: a, dsn: 'host=h target_session_attrs=slave'}]",
+     "t.yml:1:27: dsn: target_session_attrs: \"…\" is not one of any, read-write, read-only, "
+     "primary, standby or prefer-standby"},
+    {"clusters: [{name: a, host: h, pin_sha256: abc}]",
+     "t.yml:1:43: pin_sha256: not a SHA-256: 64 hexadecimal digits, or 44 characters of base64"},
+    {"clusters: [{name: a, host: h, pin_sha256: {a: b}}]",
+     "t.yml:1:43: pin_sha256: a list is needed"},
+    {"clusters: [{name: a, host: h, sslmode: prefer, pin_sha256: "
+     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef}]",
+     "t.yml:1:60: pin_sha256: needs sslmode require, verify-ca or verify-full, or a connection "
+     "without TLS would pass; prefer is in force"},
     {"clusters: [{name: a, host: h, allow_auth: md5}]",
      "t.yml:1:43: allow_auth: a list is needed; write it in brackets: [md5]"},
     {"clusters: [{name: a, host: h, login: {interval: 0}}]",
@@ -214,8 +246,12 @@ static void test_warnings(void **state)
         {"dsn: 'host=h connect_timeout=3'",
          "t.yml:1:27: dsn: connect_timeout: ignored; \"timeout\" bounds a probe"},
         {"dsn: 'host=h target_session_attrs=read-write'",
-         "t.yml:1:27: dsn: target_session_attrs: ignored; every host is probed, whatever its role; "
-         "\"require\" decides the endpoint"},
+         "t.yml:1:27: promise: read_only is measured by the login, and endpoint \"default\" of "
+         "cluster \"c\" has none; give a user"},
+        {"host: h, promise: {max_lag: 3s, addresses: [192.0.2.1]}",
+         "t.yml:1:50: promise: max_lag is measured by the login, and endpoint \"default\" of "
+         "cluster \"c\" has none; give a user"},
+        {"dsn: 'host=h user=u target_session_attrs=standby'", NULL},
         {"dsn: 'host=h target_session_attrs=any gssencmode=disable'", NULL},
         {"host: h, interval: 1s",
          "t.yml:1:41: timeout: 5s is longer than the interval of 1s; a slow server will be probed "

@@ -125,6 +125,63 @@ static void test_status_of_a_selection(void **state)
     }
 }
 
+/* Two servers that promise to take writes; `recovery` is what each answers. */
+static struct answer ask_writers(enum verdict first, enum verdict second, enum require require)
+{
+    enum verdict recovery[2] = {first, second};
+    struct server servers[2] = {fixture_server("c", "write", "a:1"),
+                                fixture_server("c", "write", "b:1")};
+    struct fleet *fleet = fleet_new();
+    struct fleet_view *view;
+    struct answer answer;
+
+    servers[0].promises.role = servers[1].promises.role = ROLE_READ_WRITE;
+    servers[0].promises.pooled = servers[1].promises.pooled = VERDICT_NO;
+    assert_true(fixture_watch(fleet, fixture_set(servers, 2, require)));
+    view = fleet_view(fleet);
+    for (int i = 0; i < 2; i++) {
+        struct observation o = fixture_login();
+
+        o.in_recovery = o.read_only = recovery[i];
+        o.lag_known = recovery[i] == VERDICT_YES;
+        o.finished_realtime_ns = FIXTURE_REALTIME_NS + i * NS_PER_S;
+        fixture_apply(view->servers[i], fixture_inspect());
+        fixture_apply(view->servers[i], o);
+    }
+    fleet_view_unref(view);
+    answer = ask(fleet, everything);
+    fleet_free(fleet);
+    return answer;
+}
+
+static void test_a_broken_promise_degrades(void **state)
+{
+    static const char role[] = "endpoints.0.promises.read_only";
+    struct answer answer = ask_writers(VERDICT_NO, VERDICT_YES, REQUIRE_ALL);
+
+    (void)state;
+    assert_text(answer.json, "status", "ok"); /* one is enough */
+    assert_true(json_is_true(at(answer.json, role)));
+    assert_true(json_is_true(at(answer.json, "endpoints.0.servers.0.promises.read_only")));
+    assert_true(json_is_false(at(answer.json, "endpoints.0.servers.1.promises.read_only")));
+    assert_true(json_is_null(at(answer.json, "endpoints.0.servers.1.promises.max_lag")));
+    assert_true(json_is_true(at(answer.json, "endpoints.0.servers.1.in_recovery")));
+    assert_true(json_is_false(at(answer.json, "endpoints.0.servers.1.pooler")));
+    assert_true(json_is_real(at(answer.json, "endpoints.0.servers.1.replication_lag_seconds")));
+    assert_true(json_is_null(at(answer.json, "endpoints.0.servers.0.replication_lag_seconds")));
+    json_decref(answer.json);
+
+    answer = ask_writers(VERDICT_YES, VERDICT_YES, REQUIRE_ANY);
+    assert_text(answer.json, "status", "degraded");
+    assert_int_equal(answer.status, 200);
+    assert_text(answer.json, "endpoints.0.status", "degraded");
+    assert_text(answer.json, "endpoints.0.since", "2023-11-14T22:13:21.000Z"); /* the second */
+    assert_text(answer.json, "endpoints.0.servers.0.connection", "OK");
+    assert_true(json_is_false(at(answer.json, role)));
+    assert_true(json_is_true(at(answer.json, "endpoints.0.promises.pooled")));
+    json_decref(answer.json);
+}
+
 static void test_status_of_an_endpoint_of_two(void **state)
 {
     static const struct {
@@ -400,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status_of_a_selection),
+        cmocka_unit_test(test_a_broken_promise_degrades),
         cmocka_unit_test(test_status_of_an_endpoint_of_two),
         cmocka_unit_test(test_failing_first),
         cmocka_unit_test(test_a_failing_server_says_why),

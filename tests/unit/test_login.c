@@ -29,6 +29,7 @@ struct attempt {
     struct login_params params;
     struct observation seen;
     int64_t timeout_ms;
+    bool fell_back;
     int64_t longest_ns; /* call of login_advance */
 };
 
@@ -70,6 +71,7 @@ static void log_in(struct attempt *a)
             login_abort(login, INTERNAL_NONE);
     }
     login_result(login, &a->seen);
+    a->fell_back = login_fell_back(login);
     login_free(login);
 }
 
@@ -104,21 +106,24 @@ static void assert_fault(const struct attempt *a, enum fault fault)
 #define VERSION                                                                                    \
     "S\0\0\0\x18server_version\x00"                                                                \
     "15.1\0"
-#define KEY   "K\0\0\0\x0c\0\0\0\x07\0\0\0\x09" /* of backend 7 */
-#define READY "Z\0\0\0\x05I"
-#define ROW_SHAPE                                                                                  \
-    "T\0\0\0\x42\0\x03"                                                                            \
-    "a\0\0\0\0\0\0\0\0\0\0\x17\0\x04\0\0\0\0\0\0"                                                  \
-    "b\0\0\0\0\0\0\0\0\0\0\x19\0\x04\0\0\0\0\0\0"                                                  \
-    "c\0\0\0\0\0\0\0\0\0\0\x10\0\x04\0\0\0\0\0\0"
-#define ROW(pid)                                                                                   \
-    "D\0\0\0\x18\0\x03\0\0\0\x01" pid "\0\0\0\x04"                                                 \
+#define KEY          "K\0\0\0\x0c\0\0\0\x07\0\0\0\x09" /* of backend 7 */
+#define READY        "Z\0\0\0\x05I"
+#define COLUMN(name) name "\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0"
+#define PLAIN_SHAPE  "T\0\0\0\x56\0\x04" COLUMN("a") COLUMN("b") COLUMN("c") COLUMN("d")
+#define WHOLE_SHAPE                                                                                \
+    "T\0\0\0\x7e\0\x06" COLUMN("a") COLUMN("b") COLUMN("c") COLUMN("d") COLUMN("e") COLUMN("f")
+#define PLAIN_VALUES(pid)                                                                          \
+    "\0\0\0\x01" pid "\0\0\0\x04"                                                                  \
     "15.1\0\0\0\x01"                                                                               \
-    "f"
-#define SELECTED "C\0\0\0\x0dSELECT 1\0"
+    "t\0\0\0\x02"                                                                                  \
+    "on"
+#define SELECTED          "C\0\0\0\x0dSELECT 1\0"
+#define PLAIN_ANSWER(pid) PLAIN_SHAPE "D\0\0\0\x1e\0\x04" PLAIN_VALUES(pid) SELECTED READY
 #define ANSWER(pid)                                                                                \
-    ROW_SHAPE ROW(pid)                                                                             \
-    SELECTED READY
+    WHOLE_SHAPE "D\0\0\0\x36\0\x06" PLAIN_VALUES(pid) "\0\0\0\x09"                                 \
+                                                      "10.0.0.1 \0\0\0\x07"                        \
+                                                      "1500000" SELECTED READY
+#define NOT_HERE "E\0\0\0\x29SERROR\0VERROR\0C0A000\0Mnot supported\0\0"
 #define TOO_MANY "E\0\0\0\x39SFATAL\0VFATAL\0C53300\0Mtoo many clients\0RInitProcess\0\0"
 #define NOTICE   "N\0\0\0\x14SNOTICE\0Mhello\0\0"
 
@@ -145,7 +150,11 @@ static void test_good(void **state)
     assert_string_equal(a.seen.auth_method, "trust");
     assert_string_equal(a.seen.server_version, "15.1");
     assert_int_equal(a.seen.pooler, VERDICT_NO);
-    assert_int_equal(a.seen.in_recovery, VERDICT_NO);
+    assert_int_equal(a.seen.in_recovery, VERDICT_YES);
+    assert_int_equal(a.seen.read_only, VERDICT_YES);
+    assert_string_equal(a.seen.backend, "10.0.0.1 ");
+    assert_true(a.seen.lag_known);
+    assert_int_equal(a.seen.lag_ns, 1500 * NS_PER_MS);
     assert_int_equal(a.seen.phase, PHASE_QUERY);
     assert_true(a.seen.phases[PHASE_AUTH].completed);
     assert_true(a.seen.phases[PHASE_QUERY].completed);
@@ -158,6 +167,57 @@ static void test_good(void **state)
     run_script(&a, &s, &dripped);
     assert_fault(&a, FAULT_NONE);
     assert_int_equal(a.seen.pooler, VERDICT_YES); /* answered by another backend */
+}
+
+/* A server that lacks a function of the query is asked the one that every server knows. */
+static void test_a_refused_query(void **state)
+{
+    static const struct script lacking = {"lacks a function",
+                                          {{SEND, BYTES(AUTH_OK VERSION KEY READY)},
+                                           {AWAIT, NULL, 0},
+                                           {SEND, BYTES(NOT_HERE READY)},
+                                           {AWAIT, NULL, 0},
+                                           {SEND, BYTES(PLAIN_ANSWER("7"))}},
+                                          false};
+    static const struct script refusing = {"refuses both",
+                                           {{SEND, BYTES(AUTH_OK VERSION KEY READY)},
+                                            {AWAIT, NULL, 0},
+                                            {SEND, BYTES(NOT_HERE READY)},
+                                            {AWAIT, NULL, 0},
+                                            {SEND, BYTES(NOT_HERE READY)}},
+                                           false};
+    static const struct script known = {"known to lack it",
+                                        {{SEND, BYTES(AUTH_OK VERSION KEY READY)},
+                                         {AWAIT, NULL, 0},
+                                         {SEND, BYTES(PLAIN_ANSWER("7"))}},
+                                        false};
+    struct attempt a;
+    struct server_thread s;
+
+    (void)state;
+    attempt_init(&a);
+    run_script(&a, &s, &lacking);
+    assert_fault(&a, FAULT_NONE);
+    assert_true(a.fell_back);
+    assert_int_equal(a.seen.in_recovery, VERDICT_YES);
+    assert_int_equal(a.seen.read_only, VERDICT_YES);
+    assert_int_equal(a.seen.pooler, VERDICT_NO);
+    assert_false(a.seen.lag_known);
+    assert_string_equal(a.seen.backend, "");
+    assert_string_equal(a.seen.sqlstate, "");
+    assert_true(a.seen.phases[PHASE_QUERY].completed);
+
+    attempt_init(&a);
+    run_script(&a, &s, &refusing);
+    assert_int_not_equal(a.seen.fault, FAULT_NONE);
+    assert_string_equal(a.seen.sqlstate, "0A000");
+    assert_false(a.fell_back);
+
+    attempt_init(&a);
+    a.params.plain_query = true;
+    run_script(&a, &s, &known);
+    assert_fault(&a, FAULT_NONE);
+    assert_false(a.fell_back);
 }
 
 static void test_allowed_password(void **state)
@@ -503,12 +563,12 @@ static void test_supported(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_environment),      cmocka_unit_test(test_good),
-        cmocka_unit_test(test_allowed_password), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_unread),           cmocka_unit_test(test_no_password),
-        cmocka_unit_test(test_failures),         cmocka_unit_test(test_ssl_request),
-        cmocka_unit_test(test_deadline),         cmocka_unit_test(test_local),
-        cmocka_unit_test(test_supported),
+        cmocka_unit_test(test_environment),     cmocka_unit_test(test_good),
+        cmocka_unit_test(test_a_refused_query), cmocka_unit_test(test_allowed_password),
+        cmocka_unit_test(test_refused),         cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_no_password),     cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_ssl_request),     cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_local),           cmocka_unit_test(test_supported),
     };
 
     arrival_start();

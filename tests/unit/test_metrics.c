@@ -212,6 +212,49 @@ static void test_openmetrics(void **state)
     fleet_free(fleet);
 }
 
+static void test_roles_lag_and_promises(void **state)
+{
+    static const struct network somewhere = {.bits = 128};
+    static const struct pin pin = {"00"};
+    struct server server = fixture_server("c", "read", "db.example:5432");
+    struct observation login = fixture_login(), inspect = fixture_inspect();
+    struct fleet *fleet;
+    struct buf body;
+
+    (void)state;
+    server.pins = &pin;
+    server.n_pins = 1;
+    server.promises = (struct promises){
+        .role = ROLE_READ_ONLY, .max_lag_ns = NS_PER_S, .addresses = &somewhere, .n_addresses = 1};
+    fleet = fleet_of(server);
+    body = scrape(fleet, METRICS_TEXT);
+    assert_int_equal(count_samples(&body, "_promise_kept{"), 0);
+    assert_int_equal(count_samples(&body, "pgtls_certificate_pin_matched{"), 0);
+    buf_deinit(&body);
+    inspect.judgement.pin = VERDICT_NO;
+    login.in_recovery = VERDICT_YES;
+    login.lag_known = true;
+    login.lag_ns = 2500 * NS_PER_MS + 7;
+    apply(fleet, inspect);
+    apply(fleet, login);
+    body = scrape(fleet, METRICS_TEXT);
+    assert_has(&body, "pgtls_in_recovery{pg_cluster=\"c\",pg_endpoint=\"read\","
+                      "server=\"db.example:5432\"} 1\n");
+    assert_has(&body, "pgtls_replication_lag_seconds{pg_cluster=\"c\",pg_endpoint=\"read\","
+                      "server=\"db.example:5432\"} 2.5\n");
+    assert_has(&body, "pgtls_certificate_pin_matched{pg_cluster=\"c\",pg_endpoint=\"read\","
+                      "server=\"db.example:5432\"} 0\n");
+    assert_has(&body, "\",promise=\"read_only\"} 1\n");
+    assert_has(&body, "\",promise=\"max_lag\"} 0\n");
+    assert_has(&body, "\",promise=\"addresses\"} 0\n");
+    assert_has(&body, "pgtls_endpoint_promise_kept{pg_cluster=\"c\",pg_endpoint=\"read\","
+                      "promise=\"max_lag\"} 0\n");
+    assert_int_equal(count_samples(&body, "pgtls_promise_kept{"), 3); /* pooled is not promised */
+    assert_int_equal(count_samples(&body, "pgtls_endpoint_promise_kept{"), 3);
+    buf_deinit(&body);
+    fleet_free(fleet);
+}
+
 /* A server known by name, with everything on and two faults active; see docs/metrics.md. */
 static void fill_worst_case(struct fleet *fleet)
 {
@@ -436,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_why_it_is_down),
         cmocka_unit_test(test_what_configuration_rules_out_does_not_appear),
         cmocka_unit_test(test_openmetrics),
+        cmocka_unit_test(test_roles_lag_and_promises),
         cmocka_unit_test(test_at_most_160_series_per_server),
         cmocka_unit_test(test_folded_buckets_lose_nothing),
         cmocka_unit_test(test_hostile_label_values),

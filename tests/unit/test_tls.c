@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -282,6 +283,73 @@ static void test_a_verdict_lasts_until_a_date_changes_it(void **state)
     X509_free(leaf);
 }
 
+/* What a login may be held to: the way to a trusted root, or a leaf that vouches for itself and has
+ * no other fault. */
+static void test_anchors_of_a_self_signed_leaf(void **state)
+{
+    static const struct recipe leaf_r = {"a", "DNS:a", -DAY, DAY, false};
+    static const struct recipe root_r = {"root", NULL, -DAY, DAY, true};
+    X509 *root = make(&root_r, NULL), *leaf = make(&leaf_r, NULL), *issued = make(&leaf_r, root);
+    struct chain_memory m = {0};
+
+    (void)state;
+    judge(root, leaf, NULL, "a", &m);
+    assert_int_equal(m.judgement.chain, VERDICT_NO);
+    assert_int_equal(m.judgement.verify_code, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT);
+    assert_non_null(m.anchors);
+    assert_memory_equal(m.anchors->text, "-----BEGIN CERTIFICATE", 22);
+    assert_null(strstr(m.anchors->text + 1, "-----BEGIN"));
+    chain_memory_deinit(&m);
+    judge(NULL, issued, NULL, "a", &m); /* somebody else's word, and he is not known */
+    assert_int_equal(m.judgement.chain, VERDICT_NO);
+    assert_null(m.anchors);
+    chain_memory_deinit(&m);
+    X509_free(root);
+    X509_free(leaf);
+    X509_free(issued);
+}
+
+static void test_pins(void **state)
+{
+    static const struct recipe leaf_r = {"a", "DNS:a", -DAY, DAY, false};
+    X509 *leaf = make(&leaf_r, NULL);
+    struct pin pins[2] = {{""}, {""}};
+    struct server server = {.host = "a"};
+    struct chain_memory m = {0};
+    unsigned char *der = NULL, digest[32];
+    const struct certificate *c;
+    int len;
+
+    (void)state;
+    judge(leaf, leaf, NULL, "a", &m);
+    c = &m.chain->certificates[0];
+    assert_int_equal(judge_pin(&server, m.chain), VERDICT_UNKNOWN);
+    server.pins = pins;
+    server.n_pins = 2;
+    memset(pins[0].hex, '0', 64);
+    memset(pins[1].hex, '1', 64);
+    assert_int_equal(judge_pin(&server, m.chain), VERDICT_NO);
+    memcpy(pins[1].hex, c->fingerprint_sha256, sizeof pins[1].hex);
+    assert_int_equal(judge_pin(&server, m.chain), VERDICT_YES);
+    memcpy(pins[1].hex, c->public_key_sha256, sizeof pins[1].hex);
+    assert_int_equal(judge_pin(&server, m.chain), VERDICT_YES);
+    server.n_pins = 1;
+    assert_int_equal(judge_pin(&server, m.chain), VERDICT_NO);
+
+    len = i2d_PUBKEY(key, &der); /* the SPKI, as `openssl pkey -pubout -outform DER` writes it */
+    assert_true(len > 0);
+    assert_int_equal(EVP_Digest(der, (size_t)len, digest, NULL, EVP_sha256(), NULL), 1);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        char two[3];
+
+        snprintf(two, sizeof two, "%02x", digest[i]);
+        assert_memory_equal(c->public_key_sha256 + 2 * i, two, 2);
+    }
+    OPENSSL_free(der);
+    chain_memory_deinit(&m);
+    X509_free(leaf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +359,8 @@ int main(void)
         cmocka_unit_test(test_three_facts_are_judged_apart),
         cmocka_unit_test(test_the_path_that_verified_is_what_counts),
         cmocka_unit_test(test_a_verdict_lasts_until_a_date_changes_it),
+        cmocka_unit_test(test_anchors_of_a_self_signed_leaf),
+        cmocka_unit_test(test_pins),
     };
 
     return cmocka_run_group_tests_name("tls", tests, setup, teardown);

@@ -1,0 +1,148 @@
+/* Lists of one kind of thing: addresses, and fingerprints in the forms that tools print. */
+#include "values.h"
+
+#include "pgtls/base/arena.h"
+#include "pgtls/base/str.h"
+#include "pgtls/model/promise.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define DIGEST_BYTES 32
+
+/* Calls `read` on every item of a list, or on a single text. False after an error. */
+static bool each_item(const struct input *in, size_t max, size_t size, void **items, size_t *n,
+                      bool (*read)(const struct input *item, void *to))
+{
+    bool is_list = in->node && in->node->kind == YAML_LIST;
+    const struct yaml_entry single = {.value = in->node};
+    size_t wanted = is_list ? in->node->n : 1;
+
+    if (!in->node || (!is_list && in->node->kind != YAML_TEXT))
+        return refuse(in, "a list is needed");
+    if (wanted == 0)
+        return refuse(in, "an empty list; leave the key out");
+    if (wanted > max)
+        return refuse(in, "%zu of them; at most %zu are allowed", wanted, max);
+    *items = arena_alloc(in->reader->arena, wanted * size);
+    if (!*items) {
+        report_no_memory(in->reader->report);
+        in->layer->bad = true;
+        return false;
+    }
+    for (const struct yaml_entry *e = is_list ? in->node->first : &single; e; e = e->next) {
+        struct input item = *in;
+
+        item.at = e->value->at;
+        item.text = e->value->text;
+        item.len = e->value->len;
+        if (e->value->kind != YAML_TEXT)
+            return refuse(&item, "%s where a text is needed", yaml_kind_name(e->value->kind));
+        if (!read(&item, (char *)*items + *n * size))
+            return false;
+        (*n)++;
+    }
+    return true;
+}
+
+static bool read_network(const struct input *in, void *to)
+{
+    char value[SHOWN_SIZE];
+
+    if (!check_text(in, 63))
+        return false;
+    if (network_from_text(in->text, to))
+        return true;
+    return refuse(in,
+                  "\"%s\" is neither a numeric address nor a block of them; write for example "
+                  "192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+                  shown(value, in->text));
+}
+
+bool read_networks(const struct input *in, struct setting *to)
+{
+    return each_item(in, MAX_NETWORKS, sizeof(struct network), &to->items, &to->n_items,
+                     read_network);
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef", *at;
+
+    at = c ? strchr(digits, c | 0x20) : NULL;
+    return at && (c >= 'A' || c <= '9') ? (int)(at - digits) : -1;
+}
+
+/* "ab12…", also with a ":" between any two bytes, as openssl prints it. */
+static bool digest_from_hex(const char *text, unsigned char digest[DIGEST_BYTES])
+{
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        int high, low;
+
+        if (i > 0 && *text == ':')
+            text++;
+        high = hex_digit(text[0]);
+        low = high < 0 ? -1 : hex_digit(text[1]);
+        if (low < 0)
+            return false;
+        digest[i] = (unsigned char)(high << 4 | low);
+        text += 2;
+    }
+    return *text == '\0';
+}
+
+/* The 44 characters that base64 makes of 32 bytes; 43 without the padding. */
+static bool digest_from_base64(const char *text, unsigned char digest[DIGEST_BYTES])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t len = strlen(text), n = 0;
+    uint32_t bits = 0;
+    unsigned have = 0;
+
+    if (len == 44 && text[43] == '=')
+        len--;
+    if (len != 43)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        const char *at = memchr(digits, text[i], sizeof digits - 1);
+
+        if (!at)
+            return false;
+        bits = bits << 6 | (uint32_t)(at - digits);
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            digest[n++] = (unsigned char)(bits >> have);
+        }
+    }
+    return n == DIGEST_BYTES && (bits & 3) == 0;
+}
+
+static bool read_pin(const struct input *in, void *to)
+{
+    static const char *const prefixes[] = {"sha256//", "sha256:", "sha256/"}; /* curl, ssh, … */
+    static const char digits[] = "0123456789abcdef";
+    unsigned char digest[DIGEST_BYTES];
+    const char *text = in->text;
+    struct pin *pin = to;
+
+    if (!check_text(in, 127))
+        return false;
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes && text == in->text; i++) {
+        if (strncasecmp(text, prefixes[i], strlen(prefixes[i])) == 0)
+            text += strlen(prefixes[i]);
+    }
+    if (!digest_from_hex(text, digest) && !digest_from_base64(text, digest))
+        return refuse(in, "not a SHA-256: 64 hexadecimal digits, or 44 characters of base64");
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        pin->hex[2 * i] = digits[digest[i] >> 4];
+        pin->hex[2 * i + 1] = digits[digest[i] & 15];
+    }
+    pin->hex[2 * DIGEST_BYTES] = '\0';
+    return true;
+}
+
+bool read_pins(const struct input *in, struct setting *to)
+{
+    return each_item(in, MAX_PINS, sizeof(struct pin), &to->items, &to->n_items, read_pin);
+}

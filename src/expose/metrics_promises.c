@@ -1,0 +1,51 @@
+/* Samples about roles, lag and promises. A server's are written under its lock. */
+#include "catalogue.h"
+
+#include "pgtls/base/clock.h"
+
+/* Logins tell about now only while the latest is good. */
+static bool login_is_good(const struct server_state *s)
+{
+    const struct probe_state *p = &s->probes[PROBE_LOGIN];
+
+    return p->configured && p->ran && p->good && !p->internal;
+}
+
+void emit_in_recovery(struct sink *k, const struct server_state *s)
+{
+    if (login_is_good(s) && s->in_recovery != VERDICT_UNKNOWN)
+        sink_plain_u64(k, s->in_recovery == VERDICT_YES);
+}
+
+void emit_lag(struct sink *k, const struct server_state *s)
+{
+    if (!login_is_good(s) || !s->lag_known)
+        return;
+    sink_begin(k);
+    sink_ns(k, s->lag_ns - s->lag_ns % NS_PER_MS);
+}
+
+void emit_promise_kept(struct sink *k, const struct server_state *s)
+{
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        if (s->promises[i].kept != VERDICT_UNKNOWN)
+            sink_one_u64(k, "promise", promise_name((enum promise)i),
+                         s->promises[i].kept == VERDICT_YES);
+    }
+}
+
+void emit_endpoint_promise_kept(struct sink *k, const struct fleet_view *view,
+                                const struct endpoint *e)
+{
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        enum verdict kept = fleet_endpoint_promise(view, e, (enum promise)i);
+
+        if (kept == VERDICT_UNKNOWN)
+            continue;
+        sink_begin(k);
+        sink_text(k, "pg_cluster", e->cluster);
+        sink_text(k, "pg_endpoint", e->name);
+        sink_label(k, "promise", promise_name((enum promise)i));
+        sink_u64(k, kept == VERDICT_YES);
+    }
+}
