@@ -1,0 +1,102 @@
+"""A DNS server of the laboratory, and a daemon that asks it: resolv.conf is replaced in a mount
+namespace of the daemon's own."""
+
+import contextlib
+import random
+import socket
+import struct
+import threading
+
+from .exporter import BINARY
+
+A, AAAA = 1, 28
+NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
+
+
+class Dns:
+    """Answers on UDP from `zone`: name -> list of numeric addresses, or an rcode, or "silent", or
+    "garbage"; any other name does not exist. Counts questions by (name, type)."""
+
+    def __init__(self, zone):
+        self.zone = zone
+        self.questions = {}
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.address = self._bind()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _bind(self):
+        """resolv.conf knows no port but 53, so it is the address that has to be free."""
+        for last in random.sample(range(1, 255), 100):
+            with contextlib.suppress(OSError):
+                self._socket.bind((f"127.0.53.{last}", 53))
+                return f"127.0.53.{last}"
+        raise OSError("no address of 127.0.53.0/24 can be bound at port 53: that takes root")
+
+    def close(self):
+        self._socket.close()
+
+    def _serve(self):
+        while True:
+            try:
+                question, client = self._socket.recvfrom(2048)
+            except OSError:
+                return
+            answer = self._answer(question)
+            if answer:
+                self._socket.sendto(answer, client)
+
+    def _answer(self, question):
+        labels, at = [], 12
+        while question[at]:
+            labels.append(question[at + 1:at + 1 + question[at]].decode())
+            at += 1 + question[at]
+        kind = struct.unpack_from(">H", question, at + 1)[0]
+        asked = question[12:at + 5]
+        name = ".".join(labels).lower()
+        self.questions[name, kind] = self.questions.get((name, kind), 0) + 1
+        entry = self.zone.get(name, NXDOMAIN)
+        if entry == "silent":
+            return None
+        if entry == "garbage":
+            return question[:2] + b"\xff" * 40
+        rcode = entry if isinstance(entry, int) else NOERROR
+        records = b""
+        count = 0
+        for text in entry if rcode == NOERROR else []:
+            family = socket.AF_INET6 if ":" in text else socket.AF_INET
+            if (family == socket.AF_INET6) != (kind == AAAA):
+                continue
+            data = socket.inet_pton(family, text)
+            records += b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 0, len(data)) + data
+            count += 1
+        return question[:2] + struct.pack(">HHHHH", 0x8580 | rcode, 1, count, 0, 0) + asked + records
+
+
+class HangingAddress:
+    """An address that answers no SYN: a listener whose queue is full."""
+
+    def __init__(self, address, port):
+        self._listener = socket.socket()
+        self._listener.bind((address, port))
+        self._listener.listen(0)
+        self._queue = []
+        for _ in range(4):
+            waiting = socket.socket()
+            waiting.setblocking(False)
+            waiting.connect_ex((address, port))
+            self._queue.append(waiting)
+
+    def close(self):
+        for each in [*self._queue, self._listener]:
+            each.close()
+
+
+def asking(directory, resolv_conf):
+    """A program to start instead of the exporter: the exporter, with this file as resolv.conf."""
+    wrapper = directory / "with-resolv-conf"
+    wrapper.write_text("#!/bin/sh\n"
+                       f"exec unshare --mount sh -c 'mount --bind {resolv_conf} /etc/resolv.conf"
+                       f" && exec {BINARY} \"$@\"' sh \"$@\"\n")
+    wrapper.chmod(0o755)
+    return wrapper
