@@ -8,6 +8,7 @@
 
 #define NAME_COLUMNS     12
 #define DURATION_COLUMNS 10
+#define BAR_MIN          6
 #define BAR_MAX          32
 
 static const char *const end_words[PHASE_END_COUNT] = {
@@ -22,12 +23,19 @@ struct scale {
     int64_t total_ns;
 };
 
-static struct scale scale_of(const struct writer *w, const struct phase_fact *phases)
+static struct scale scale_of(const struct writer *w, const struct report *r,
+                             const struct phase_fact *phases)
 {
-    size_t before = REPORT_INDENT + 2 + NAME_COLUMNS + DURATION_COLUMNS + 2;
-    size_t columns = style_width(w->style) > before ? (style_width(w->style) - before) / 2 : 0;
-    struct scale scale = {.columns = columns < BAR_MAX ? columns : BAR_MAX};
+    const struct observation *culprit = report_culprit(r);
+    size_t taken = REPORT_INDENT + 2 + NAME_COLUMNS + DURATION_COLUMNS + 2;
+    struct scale scale = {.columns = BAR_MIN};
 
+    if (culprit) /* its name stands behind the bars */
+        taken += 1 + strlen(fault_row(culprit->fault)->id);
+    if (style_width(w->style) > taken + BAR_MIN)
+        scale.columns = style_width(w->style) - taken;
+    if (scale.columns > BAR_MAX)
+        scale.columns = BAR_MAX;
     for (size_t i = 0; i < PHASE_COUNT; i++)
         scale.total_ns += phases[i].duration_ns;
     return scale;
@@ -111,7 +119,7 @@ void section_timeline(const struct writer *w, const struct report *r)
     int64_t from_ns = 0;
 
     report_phases(r, phases);
-    scale = scale_of(w, phases);
+    scale = scale_of(w, r, phases);
     for (size_t i = 0; i < PHASE_COUNT; i++) {
         write_phase(w, r, (enum phase)i, &phases[i], &scale, from_ns);
         from_ns += phases[i].duration_ns;
