@@ -4,6 +4,7 @@
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static const char *const sslmode_names[SSLMODE_COUNT] = {
@@ -66,6 +67,59 @@ bool server_same(const struct server *a, const struct server *b)
 {
     return a->key_hash == b->key_hash && strcmp(a->name, b->name) == 0 &&
            strcmp(a->endpoint, b->endpoint) == 0 && strcmp(a->cluster, b->cluster) == 0;
+}
+
+static bool text_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool secret_same(const struct secret_ref *a, const struct secret_ref *b)
+{
+    return a->source == b->source && text_same(a->value, b->value);
+}
+
+static bool pins_same(const struct server *a, const struct server *b)
+{
+    if (a->n_pins != b->n_pins)
+        return false;
+    for (size_t i = 0; i < a->n_pins; i++) {
+        if (strcmp(a->pins[i].hex, b->pins[i].hex) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The fields that are text, or NULL. */
+static const size_t connection_texts[] = {
+    offsetof(struct server, host),
+    offsetof(struct server, hostaddr),
+    offsetof(struct server, sslrootcert),
+    offsetof(struct server, sslcrl),
+    offsetof(struct server, sslcert),
+    offsetof(struct server, sslkey),
+    offsetof(struct server, ssl_min_protocol_version),
+    offsetof(struct server, ssl_max_protocol_version),
+    offsetof(struct server, user),
+    offsetof(struct server, dbname),
+    offsetof(struct server, options),
+    offsetof(struct server, application_name),
+};
+
+bool server_connects_alike(const struct server *a, const struct server *b)
+{
+    for (size_t i = 0; i < sizeof connection_texts / sizeof *connection_texts; i++) {
+        const char *const *left = (const void *)((const char *)a + connection_texts[i]);
+        const char *const *right = (const void *)((const char *)b + connection_texts[i]);
+
+        if (!text_same(*left, *right))
+            return false;
+    }
+    return a->port == b->port && a->unix_socket == b->unix_socket && a->sslmode == b->sslmode &&
+           a->negotiation == b->negotiation && a->sslsni == b->sslsni &&
+           a->channel_binding == b->channel_binding && a->allow_auth == b->allow_auth &&
+           secret_same(&a->password, &b->password) &&
+           secret_same(&a->sslpassword, &b->sslpassword) && pins_same(a, b);
 }
 
 /* Names hold no control characters, so that one between them keeps ("ab", "c") and ("a", "bc")

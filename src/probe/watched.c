@@ -263,6 +263,15 @@ static void fold(struct watched *w, struct probe *p)
     log_change(w, o, &change);
 }
 
+/* Another configuration: it begins anew, before a login relies on what was true of the old one. */
+static void forget(struct watched *w)
+{
+    chain_memory_deinit(&w->learned.memory);
+    pem_unref(w->learned.anchors);
+    w->learned = (struct learned){.tls = false};
+    w->outdated = w->inspect_good = w->retried = false;
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct watched *w = handle->data;
@@ -291,9 +300,11 @@ static void on_finished(struct probe *p, void *owner)
     caps_leave(&c->caps, w->entered_as);
     atomic_fetch_sub(&c->self->probes_in_flight, 1);
     atomic_fetch_add(&c->self->missing_timestamps, p->observation.missing_timestamps);
-    if (!p->cancelled && !w->removed && !retry_with_new_secret(w, p))
+    if (!p->cancelled && !w->removed && !w->outdated && !retry_with_new_secret(w, p))
         fold(w, p);
     probe_free(p);
+    if (w->outdated)
+        forget(w);
     if (w->removed)
         let_go(w);
     else
@@ -332,27 +343,50 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
     return w;
 }
 
-void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server)
+/* The other way to connect is tried soon, and its failures are counted from none. */
+static void begin_anew(struct watched *w, int64_t spread_ns, int64_t now_ns)
+{
+    for (int kind = 0; kind < PROBE_COUNT; kind++) {
+        w->slots[kind].failures = 0;
+        w->slots[kind].interval_ns = base_interval_ns(w, (enum probe_kind)kind);
+        w->slots[kind].due_ns = now_ns;
+    }
+    w->slots[PROBE_INSPECT].due_ns += (int64_t)(w->server->key_hash % (uint64_t)spread_ns);
+    if (w->probe)
+        w->outdated = true; /* it still uses what was learned */
+    else
+        forget(w);
+}
+
+/* A shorter interval counts at once. */
+static void change_interval(struct slot *slot, int64_t before_ns, int64_t after_ns, int64_t now_ns)
+{
+    if (before_ns == after_ns)
+        return;
+    slot->interval_ns = after_ns;
+    if (slot->due_ns > now_ns + after_ns)
+        slot->due_ns = now_ns + after_ns;
+}
+
+void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server,
+                    int64_t spread_ns)
 {
     int64_t now_ns = clock_monotonic_ns();
     struct endpoint_set *old = w->set;
+    const struct server *before = w->server;
 
     w->set = endpoint_set_ref(set);
-    for (int kind = 0; kind < PROBE_COUNT; kind++) {
-        int64_t before_ns = base_interval_ns(w, (enum probe_kind)kind), after_ns;
-        struct slot *slot = &w->slots[kind];
-
-        after_ns = kind == PROBE_LOGIN ? server->login_interval_ns : server->interval_ns;
-        if (before_ns == after_ns)
-            continue;
-        slot->interval_ns = after_ns;
-        if (slot->due_ns > now_ns + after_ns)
-            slot->due_ns = now_ns + after_ns;
+    w->server = server;
+    if (!server_connects_alike(before, server)) {
+        begin_anew(w, spread_ns, now_ns);
+    } else {
+        change_interval(&w->slots[PROBE_INSPECT], before->interval_ns, server->interval_ns, now_ns);
+        change_interval(&w->slots[PROBE_LOGIN], before->login_interval_ns,
+                        server->login_interval_ns, now_ns);
     }
-    if (server->login && !w->server->login)
+    if (server->login && !before->login)
         w->slots[PROBE_LOGIN].due_ns = now_ns; /* its turns until now were nobody's */
     w->learned.plain_query = false;
-    w->server = server;
     endpoint_set_unref(old);
     if (!w->probe && !w->queued)
         arm(w);

@@ -20,8 +20,9 @@ struct watched {
     struct learned learned;
     struct slot slots[PROBE_COUNT];
     bool inspect_good;
-    bool retried;         /* this login failure has had its immediate retry with the new secret */
-    bool removed;         /* goes as soon as nothing is in flight */
+    bool outdated; /* what is in flight tells of a configuration that is no longer in force */
+    bool retried;  /* this login failure has had its immediate retry with the new secret */
+    bool removed;  /* goes as soon as nothing is in flight */
     uint64_t secret_seen; /* generation at the latest failed login */
 
     uv_timer_t timer; /* the next thing due */
@@ -47,8 +48,10 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
                             struct endpoint_set *set, const struct server *server,
                             int64_t spread_ns);
 
-/* A new generation of the same server. */
-void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server);
+/* A new generation of the same server. If it connects in another way, nothing of what was learned
+ * counts any more, and the next inspect comes within spread_ns. */
+void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server,
+                    int64_t spread_ns);
 
 /* Starts nothing more; a probe in flight may finish, because breaking off a handshake or a session
  * leaves a trace on the server. Freed when the loop has let go. */

@@ -90,7 +90,7 @@ static void take_view(struct worker *w, struct fleet_view *view)
             continue;
         known = find(w, view->servers[i]);
         if (known)
-            watched_update(known, view->set, s);
+            watched_update(known, view->set, s, first_spread_ns(w, view, s));
         else
             known = watched_new(&w->context, view->servers[i], view->set, s,
                                 first_spread_ns(w, view, s));

@@ -140,6 +140,10 @@ const char *negotiation_name(enum negotiation n);
 
 /* Identity: same cluster, endpoint and name. Counters survive a reload by it. */
 bool server_same(const struct server *a, const struct server *b);
+
+/* What a probe of one has learned is true of the other: whom to connect to, and how, and as whom.
+ * Of two generations of the same server. */
+bool server_connects_alike(const struct server *a, const struct server *b);
 uint64_t server_key_hash(const char *cluster, const char *endpoint, const char *name);
 
 /* TLS is spoken on this server's connections. */
