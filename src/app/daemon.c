@@ -24,6 +24,8 @@
 #define REQUEST_DEADLINE_NS (30 * NS_PER_S)
 #define STOP_GRACE_NS       (200 * NS_PER_MS)
 
+#define REASON_SIZE 1024
+
 struct daemon {
     const struct flags *flags;
     struct self self;
@@ -40,7 +42,8 @@ struct daemon {
     pthread_cond_t answered;
     uint64_t asked, answers;
     bool outcome;
-    char reason[1024];
+    bool ending; /* nobody answers any more */
+    char reason[REASON_SIZE];
 };
 
 /* --- configuration -------------------------------------------------------------------------- */
@@ -92,8 +95,17 @@ static void drop_unsupported(struct endpoint_set *set)
     }
 }
 
-/* Loads and swaps in a generation; the old one stays in force when that fails. */
-static bool reload(struct daemon *d)
+static const char *first_error(const struct config_messages *messages)
+{
+    for (size_t i = 0; i < messages->n; i++) {
+        if (messages->items[i].severity == CONFIG_ERROR)
+            return messages->items[i].text;
+    }
+    return "out of memory";
+}
+
+/* Loads and swaps in a generation; the old one stays in force when that fails, for this reason. */
+static bool reload(struct daemon *d, char *reason, size_t size)
 {
     struct config_messages messages = {0};
     struct endpoint_set *set = setup_load(d->flags->config_file, &messages);
@@ -104,7 +116,7 @@ static bool reload(struct daemon *d)
     if (set)
         drop_unsupported(set);
     ok = set && fleet_set(d->fleet, set);
-    d->reason[0] = '\0';
+    reason[0] = '\0';
     atomic_store(&d->self.reload_successful, ok);
     if (ok) {
         atomic_store(&d->self.reload_success_realtime_ns, clock_realtime_ns());
@@ -113,9 +125,8 @@ static bool reload(struct daemon *d)
         scheduler_watch(d->scheduler, d->fleet);
         LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers});
     } else {
-        str_copy(d->reason, sizeof d->reason,
-                 messages.n > 0 ? messages.items[0].text : "out of memory");
-        LOG(ERROR, "Configuration not loaded; the one before stays in force", {"error", d->reason});
+        str_copy(reason, size, first_error(&messages));
+        LOG(ERROR, "Configuration not loaded; the one before stays in force", {"error", reason});
     }
     config_messages_deinit(&messages);
     endpoint_set_unref(set);
@@ -132,18 +143,27 @@ static void on_end(uv_signal_t *signal, int number)
 
 static void on_hangup(uv_signal_t *signal, int number)
 {
+    char reason[REASON_SIZE];
+
     (void)number;
-    reload(signal->data);
+    reload(signal->data, reason, sizeof reason);
 }
 
 static void on_reload_request(uv_async_t *async)
 {
     struct daemon *d = async->data;
-    bool ok = reload(d);
+    char reason[REASON_SIZE];
+    uint64_t asked;
+    bool ok;
 
     pthread_mutex_lock(&d->lock);
+    asked = d->asked; /* who asks from now on wants what he has changed by now */
+    pthread_mutex_unlock(&d->lock);
+    ok = reload(d, reason, sizeof reason);
+    pthread_mutex_lock(&d->lock);
     d->outcome = ok;
-    d->answers = d->asked;
+    d->answers = asked;
+    str_copy(d->reason, sizeof d->reason, reason);
     pthread_cond_broadcast(&d->answered);
     pthread_mutex_unlock(&d->lock);
 }
@@ -156,16 +176,19 @@ static bool request_reload(void *context, struct buf *message)
     uint64_t mine;
     bool ok;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += 10;
     pthread_mutex_lock(&d->lock);
     mine = ++d->asked;
     uv_async_send(&d->on_request);
-    while (d->answers < mine && pthread_cond_timedwait(&d->answered, &d->lock, &until) == 0)
+    while (!d->ending && d->answers < mine &&
+           pthread_cond_timedwait(&d->answered, &d->lock, &until) == 0)
         ;
     ok = d->answers >= mine && d->outcome;
-    if (!ok)
-        buf_add_str(message, d->answers >= mine ? d->reason : "the reload takes too long");
+    if (d->answers >= mine)
+        buf_add_str(message, d->reason);
+    else
+        buf_add_str(message, d->ending ? "the exporter is ending" : "the reload takes too long");
     pthread_mutex_unlock(&d->lock);
     return ok;
 }
@@ -204,7 +227,7 @@ static void watch_signal(struct daemon *d, uv_signal_t *handle, uv_signal_cb cal
 static bool start(struct daemon *d)
 {
     struct scheduler_options options = {.workers = (unsigned)d->flags->workers};
-    char error[256] = "out of memory";
+    char error[256] = "out of memory", reason[REASON_SIZE];
 
     d->fleet = fleet_new();
     d->scheduler = d->fleet ? scheduler_start(&options, &d->self, error, sizeof error) : NULL;
@@ -212,14 +235,24 @@ static bool start(struct daemon *d)
         LOG(ERROR, "Cannot start", {"error", error});
         return false;
     }
-    if (!reload(d) || !start_http(d))
+    if (!reload(d, reason, sizeof reason) || !start_http(d))
         return false;
     atomic_store(&d->self.ready, true);
     return true;
 }
 
+/* Whoever waits for a reload waits for this thread, which has stopped to listen. */
+static void let_go_of_requests(struct daemon *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->ending = true;
+    pthread_cond_broadcast(&d->answered);
+    pthread_mutex_unlock(&d->lock);
+}
+
 static void stop(struct daemon *d)
 {
+    let_go_of_requests(d);
     atomic_store(&d->self.ready, false);
     if (d->scheduler)
         scheduler_end(d->scheduler);
@@ -237,16 +270,27 @@ static void on_walk(uv_handle_t *handle, void *unused)
         uv_close(handle, NULL);
 }
 
+/* Waits by the clock that nobody sets. */
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 int daemon_run(const struct flags *flags)
 {
-    struct daemon d = {
-        .flags = flags, .lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
+    struct daemon d = {.flags = flags, .lock = PTHREAD_MUTEX_INITIALIZER};
     bool ok;
 
     if (setup_nothing_to_load(flags->config_file))
         return 1;
     setup_process();
     self_init(&d.self);
+    init_condition(&d.answered);
     uv_loop_init(&d.loop);
     uv_async_init(&d.loop, &d.on_request, on_reload_request);
     d.on_request.data = &d;
