@@ -95,10 +95,10 @@ const char *report_conclusion(const struct report *r)
         return NULL;
     if (tls_was_good(r->inspect))
         return "TLS itself is fine: handshake, chain, dates and host name are good. So no sslmode, "
-               "certificate, timeout or version of the client changes this; the cause is on the "
-               "server's side of the TLS connection.";
+               "certificate, timeout or version of the client changes this; the cause is at the "
+               "server or at what stands before it.";
     return "The TLS handshake was completed, so another sslmode that uses TLS does not change "
-           "this; the cause is on the server's side of the TLS connection.";
+           "this; the cause is at the server or at what stands before it.";
 }
 
 /* --- phases and times ------------------------------------------------------------------------- */
