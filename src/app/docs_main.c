@@ -1,5 +1,6 @@
 /* Prints one page of docs/ from the tables in the code: pgtls_docs configuration|metrics|faults,
- * or docs/api-names.txt: pgtls_docs names. */
+ * or docs/api-names.txt: pgtls_docs names, or the printed head of docs/faults/<id>.md: pgtls_docs
+ * fault <id>; without an id those of all faults. */
 #include "pgtls/base/buf.h"
 #include "pgtls/config/config.h"
 #include "pgtls/expose/metrics.h"
@@ -18,22 +19,40 @@ static const struct {
     {"metrics", metrics_print_reference},
     {"faults", faults_print_reference},
     {"names", expose_print_names},
+    {"fault", faults_print_heads},
 };
 #define N_PAGES (sizeof pages / sizeof *pages)
+
+static int usage(void)
+{
+    fputs("usage: pgtls_docs configuration|metrics|faults|names|fault [id]\n", stderr);
+    return 2;
+}
+
+static bool print(struct buf *to, int argc, char **argv)
+{
+    enum fault fault;
+
+    if (argc == 3 && strcmp(argv[1], "fault") == 0 && fault_from_id(argv[2], &fault)) {
+        fault_print_head(to, fault);
+        return true;
+    }
+    for (size_t i = 0; argc == 2 && i < N_PAGES; i++) {
+        if (strcmp(pages[i].name, argv[1]) == 0) {
+            pages[i].print(to);
+            return true;
+        }
+    }
+    return false;
+}
 
 int main(int argc, char **argv)
 {
     struct buf page = BUF_INIT(PAGE_MAX_BYTES);
-    size_t which = 0;
     bool ok;
 
-    while (argc == 2 && which < N_PAGES && strcmp(pages[which].name, argv[1]) != 0)
-        which++;
-    if (argc != 2 || which == N_PAGES) {
-        fputs("usage: pgtls_docs configuration|metrics|faults|names\n", stderr);
-        return 2;
-    }
-    pages[which].print(&page);
+    if (!print(&page, argc, argv))
+        return usage();
     ok = !page.failed && fwrite(buf_text(&page), 1, page.len, stdout) == page.len &&
          fflush(stdout) == 0;
     buf_deinit(&page);

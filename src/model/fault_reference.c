@@ -1,8 +1,8 @@
-/* Prints docs/faults.md: how a failure gets its name, then every fault by class. */
+/* Prints docs/faults.md: how a failure gets its name, then every fault by class; and the heads of
+ * the faults' own pages. */
 #include "pgtls/model/fault_reference.h"
 
 #include "pgtls/base/buf.h"
-#include "pgtls/model/fault.h"
 
 static const char intro[] =
     "# Faults\n"
@@ -13,8 +13,12 @@ static const char intro[] =
     "When a probe fails, the exporter names the reason: one *fault* of the catalogue below. The "
     "id\n"
     "is the `fault` label of `pgtls_fault_active` and the `fault` of `/health/database`; ids are\n"
-    "API and are not renamed. A probe counts at most one failure, in\n"
-    "`pgtls_probe_failures_total` under the class of its fault; beyond that\n"
+    "API and are not renamed. Each has a page of its own, linked as *runbook*: what it looks "
+    "like,\n"
+    "how to confirm it, how to fix it, and in which products it happens.\n"
+    "\n"
+    "A probe counts at most one failure, in `pgtls_probe_failures_total` under the class of its\n"
+    "fault; beyond that\n"
     "\n"
     "- class `ssl_close` also counts in `pgtls_ssl_closes_total`, by phase and by `how` the peer\n"
     "  closed: `close_notify`, `fin` or `rst`;\n"
@@ -106,6 +110,7 @@ static void add_fault(struct buf *to, const struct fault_row *row)
     buf_add_str(to, "Phase: ");
     add_phases(to, row->phases);
     add_counts_as(to, row);
+    buf_addf(to, " · [runbook](faults/%s.md)", row->id);
     buf_addf(to, "\n\n%s\n\n**What to do:** %s\n", row->meaning, row->remedy);
 }
 
@@ -122,4 +127,44 @@ void faults_print_reference(struct buf *to)
                 add_fault(to, row);
         }
     }
+}
+
+/* The series that move with this fault, as one types them. */
+static void add_metrics(struct buf *to, const struct fault_row *row)
+{
+    if (row->internal != INTERNAL_NONE) {
+        buf_addf(to, "`pgtls_probe_internal_errors_total{reason=\"%s\"}`",
+                 internal_reason_name(row->internal));
+        return;
+    }
+    buf_addf(to, "`pgtls_fault_active{fault=\"%s\"}`, ", row->id);
+    buf_addf(to, "`pgtls_probe_failures_total{class=\"%s\"}`", fault_class_name(row->class));
+    if (row->hba != HBA_NONE)
+        buf_addf(to, ", `pgtls_hba_rejections_total{kind=\"%s\"}`", hba_kind_name(row->hba));
+    if (row->class == FAULT_CLASS_SSL_CLOSE)
+        buf_add_str(to, ", `pgtls_ssl_closes_total`");
+}
+
+void fault_print_head(struct buf *to, enum fault fault)
+{
+    const struct fault_row *row = fault_row(fault);
+
+    buf_addf(to,
+             "<!-- Printed by `pgtls_docs fault %s` down to the line that says so: change "
+             "src/model/fault_rows.inc. -->\n",
+             row->id);
+    buf_addf(to, "# %s\n\n%s\n\n", row->id, row->meaning);
+    buf_addf(to, "| Class | [%s](../faults.md#class-%s) |\n|---|---|\n",
+             fault_class_name(row->class), fault_class_name(row->class));
+    buf_add_str(to, "| Phase | ");
+    add_phases(to, row->phases);
+    buf_add_str(to, " |\n| Metrics | ");
+    add_metrics(to, row);
+    buf_addf(to, " |\n| What to do | %s |\n\n<!-- End of what is printed. -->\n", row->remedy);
+}
+
+void faults_print_heads(struct buf *to)
+{
+    for (int i = FAULT_NONE + 1; i < FAULT_COUNT; i++)
+        fault_print_head(to, (enum fault)i);
 }
