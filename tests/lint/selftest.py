@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import calls  # noqa: E402
 import dashboard_lint  # noqa: E402
+import fault_pages  # noqa: E402
 import formatting  # noqa: E402
 import layers  # noqa: E402
 import rules_lint  # noqa: E402
@@ -143,6 +144,66 @@ class DashboardLint(unittest.TestCase):
                 (f"sum(pgtls_up{{{both}}}", "unclosed"), (f"nosuch(pgtls_up{{{both}}})", "nosuch"),
                 ("", "empty")):
             self.broken(lambda board, e=expr: board["panels"][1]["targets"][0].update(expr=e), word)
+
+
+class FaultPages(unittest.TestCase):
+    """Two pages of two faults, with one thing changed at a time."""
+
+    def setUp(self):
+        self.printed = "".join(f"<!-- -->\n# {name}\n\nMeaning.\n\n{fault_pages.END}"
+                               for name in ("tcp_x", "tls_y"))
+        prose = "Twelve words and one more, so that nobody calls it nothing at all.\n"
+        body = "".join(f"\n## {heading}\n\n{prose}" for heading in fault_pages.HEADINGS)
+        body = body.replace("confirm\n\n", "confirm\n\n```sh\n# run it\npsql\n```\n")
+        self.files = {f"docs/faults/{name}.md": head + body.replace("Twelve", "See [it](tcp_x.md#how-to-fix):")
+                      for name, head in fault_pages.heads(self.printed).items()}
+        self.files["docs/faults.md"] = "### tcp_x\n[a](faults/tcp_x.md)\n### tls_y\n[b](faults/tls_y.md)\n"
+
+    def found(self, *words):
+        result = findings(lambda root: fault_pages.check(root, self.printed), self.files)
+        self.assertEqual(len(result), len(words), result)
+        for word in words:
+            self.assertTrue(any(word in finding for finding in result), (word, result))
+
+    def broken(self, name, old, new, *words):
+        whole = self.files[name]
+        self.assertIn(old, whole)
+        self.files[name] = whole.replace(old, new)
+        self.found(*words)
+        self.files[name] = whole
+
+    def test_pages(self):
+        self.found()
+        self.files["docs/faults/stray.md"] = "# stray\n"
+        self.found("stray.md:1: no such fault")
+        del self.files["docs/faults/stray.md"]
+        self.broken("docs/faults.md", "(faults/tls_y.md)", "(faults/tcp_x.md)", "does not link to faults/tls_y")
+        del self.files["docs/faults/tls_y.md"]
+        self.found("tls_y.md:1: is missing", "links to faults/tls_y.md")
+
+    def test_no_fault_at_all(self):
+        self.printed = ""
+        self.found("prints no fault", "no such fault", "no such fault")
+
+    def test_a_page(self):
+        page = "docs/faults/tls_y.md"
+        for old, new, word in (
+                ("Meaning.", "Another meaning.", "tls_y.md:1: does not begin"),
+                ("## Products", "## Where", "headings"),
+                ("## What you see", "Text.\n\n## What you see", "headings"),
+                ("## What it means\n\nSee [it](tcp_x.md#how-to-fix): words and one more, so that nobody",
+                 "## What it means\n\nNobody", "'What it means'"),
+                ("```sh\n# run it\npsql\n```\n", "", "no command"),
+                ("psql\n", "psql\n" * 100, "lines after its head")):
+            self.broken(page, old, new, word)
+
+    def test_links(self):
+        page = "docs/faults/tls_y.md"
+        self.broken(page, "psql\n", "psql # [code](is/no/link)\n")
+        self.broken(page, "at all.", "[at](https://example.com/) all.")
+        for new, word in (("tcp_z.md", "not there"), ("tcp_x.md#how-to-fly", "no such heading"),
+                          ("#nowhere", "no such heading")):
+            self.broken(page, "it means\n\nSee [it](tcp_x.md#how-to-fix)", f"it means\n\nSee [it]({new})", word)
 
 
 class RulesLint(unittest.TestCase):

@@ -179,6 +179,38 @@ static void test_reference_holds_every_row(void **state)
     buf_deinit(&page);
 }
 
+static void test_head_of_a_page(void **state)
+{
+    static const struct {
+        enum fault fault;
+        const char *metric;
+    } heads[] = {
+        {FAULT_TCP_REFUSED, "`pgtls_probe_failures_total{class=\"network\"}` |"},
+        {FAULT_HBA_NO_ENTRY_SSL, "`pgtls_hba_rejections_total{kind=\"no_entry\"}`"},
+        {FAULT_SSL_EOF_AFTER_HANDSHAKE, "`pgtls_ssl_closes_total`"},
+        {FAULT_LOCAL_FILE, "| `pgtls_probe_internal_errors_total{reason=\"local_file\"}` |"},
+    };
+    struct buf all = BUF_INIT(256 * 1024), one = BUF_INIT(8192);
+
+    (void)state;
+    faults_print_heads(&all);
+    assert_false(all.failed);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        const struct fault_row *row = fault_row(heads[i].fault);
+
+        buf_reset(&one);
+        fault_print_head(&one, heads[i].fault);
+        assert_false(one.failed);
+        assert_non_null(strstr(buf_text(&one), row->meaning));
+        assert_non_null(strstr(buf_text(&one), row->remedy));
+        assert_non_null(strstr(buf_text(&one), fault_class_name(row->class)));
+        assert_non_null(strstr(buf_text(&one), heads[i].metric));
+        assert_non_null(strstr(buf_text(&all), buf_text(&one)));
+    }
+    buf_deinit(&all);
+    buf_deinit(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_names_are_label_values),
         cmocka_unit_test(test_names_that_others_rely_on),
         cmocka_unit_test(test_reference_holds_every_row),
+        cmocka_unit_test(test_head_of_a_page),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
