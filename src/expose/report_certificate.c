@@ -88,7 +88,7 @@ static void verdict_line(const struct writer *w, const struct report *r,
 {
     bool yes = line->verdict == VERDICT_YES, no = line->verdict == VERDICT_NO;
     enum mark mark = yes ? MARK_GOOD : !no ? MARK_NONE : line->demanded ? MARK_BAD : MARK_WARN;
-    char text[768];
+    char text[1280]; /* gcc -O2 takes a reason to be 1151 bytes long */
 
     snprintf(text, sizeof text, "%s%s%s%s",
              yes  ? line->good
