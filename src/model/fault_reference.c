@@ -160,7 +160,10 @@ void fault_print_head(struct buf *to, enum fault fault)
     add_phases(to, row->phases);
     buf_add_str(to, " |\n| Metrics | ");
     add_metrics(to, row);
-    buf_addf(to, " |\n| What to do | %s |\n\n<!-- End of what is printed. -->\n", row->remedy);
+    buf_addf(to, " |\n| What to do | %s |\n", row->remedy);
+    buf_add_str(to,
+                "| Look again | `pgtls_exporter probe --config.file=pgtls.yml CLUSTER/ENDPOINT` "
+                "([more](../probe.md)) |\n\n<!-- End of what is printed. -->\n");
 }
 
 void faults_print_heads(struct buf *to)
