@@ -17,6 +17,7 @@ HEADINGS = ["What you see", "What it means", "How to confirm", "How to fix", "Pr
 WORDS = 12  # fewer are no section
 LONGEST = 100  # lines after the head; who is on call reads no more
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -46,6 +47,14 @@ def check_links(path, text):
             yield f"links to {link}, which has no such heading"
 
 
+def check_commands(text):
+    """They are pasted into a shell at night: at least they must parse."""
+    commands = "\n".join(COMMANDS.findall(text))
+    run = subprocess.run(["bash", "-n"], input=commands, text=True, stderr=subprocess.PIPE, check=False)
+    if run.returncode:
+        yield f"has a command that does not parse: {run.stderr.splitlines()[0]}"
+
+
 def check_body(body):
     parts = re.split(r"^## (.+)\n", FENCED.sub(lambda code: code.group().replace("\n#", "\n "), body),
                      flags=re.MULTILINE)
@@ -57,6 +66,7 @@ def check_body(body):
             yield f"says next to nothing under {heading!r}"
     if "```" not in parts[2 * HEADINGS.index("How to confirm") + 2]:
         yield "has no command under 'How to confirm'"
+    yield from check_commands(body)
     if body.count("\n") > LONGEST:
         yield f"has {body.count(chr(10))} lines after its head, at most {LONGEST}"
 

@@ -194,6 +194,7 @@ class FaultPages(unittest.TestCase):
                 ("## What it means\n\nSee [it](tcp_x.md#how-to-fix): words and one more, so that nobody",
                  "## What it means\n\nNobody", "'What it means'"),
                 ("```sh\n# run it\npsql\n```\n", "", "no command"),
+                ("psql\n", "psql -c 'select\n", "does not parse"),
                 ("psql\n", "psql\n" * 100, "lines after its head")):
             self.broken(page, old, new, word)
 
