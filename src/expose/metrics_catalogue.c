@@ -106,7 +106,8 @@ const struct family family_catalogue[] = {
     GAUGE("pgtls_replication_lag_seconds", "seconds", "", .server = emit_lag,
           .help = "How far a standby is behind, as of the latest login: 0 while it receives WAL "
                   "and has replayed all of it, else the age of the latest transaction it has "
-                  "replayed; of several back ends the largest. Absent on a primary and unless the "
+                  "replayed (since its start, if none); of several back ends the largest. Absent "
+                  "on a primary and unless the "
                   "latest login is good."),
     GAUGE("pgtls_promise_kept", "", "promise", .server = emit_promise_kept,
           .help = "1 if the server is what the promise setting says, 0 if not; absent for what is "

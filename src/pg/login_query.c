@@ -29,14 +29,15 @@ const char *const login_plain_query = PLAIN_COLUMNS;
 /* The lag is in microseconds. A standby is not behind while a WAL receiver runs and all it has
  * received is replayed: while its primary is idle, the age of the latest transaction would grow.
  * (A receiver just started says the start of a segment, hence <=. Its pid is for everybody to see.)
- */
+ * One that has replayed no transaction since it was started is behind at least since then. */
 const char *const login_whole_query =
     PLAIN_COLUMNS ", host(inet_server_addr()) || ' ' || inet_server_port(), "
                   "CASE WHEN NOT pg_is_in_recovery() THEN NULL "
                   "WHEN pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() "
                   "AND EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL) "
                   "THEN 0 ELSE (extract(epoch FROM clock_timestamp() "
-                  "- pg_last_xact_replay_timestamp()) * 1000000)::bigint END";
+                  "- coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) "
+                  "* 1000000)::bigint END";
 
 void login_answer_read(struct login_answer *a, const char *const *columns, size_t n,
                        int backend_pid)

@@ -22,6 +22,10 @@ SETTINGS = {
 }
 
 
+# What a primary needs so that it can have a Standby.
+REPLICATING = {"wal_level": "replica", "max_wal_senders": "4"}
+
+
 class MissingServer(RuntimeError):
     """A server that tests/run.sh should have installed is not there: a failure, never a skip."""
 
@@ -130,7 +134,7 @@ class Postgres(Server):
         hand_over(path)
 
     def set_hba(self, lines):
-        self._put("pg_hba.conf", ("local all postgres trust\n" + lines).encode())
+        self._put("pg_hba.conf", ("local all,replication postgres trust\n" + lines).encode())
 
     def set_credentials(self, credentials):
         self._put("server.crt", credentials.chain_pem)
@@ -163,6 +167,26 @@ class Postgres(Server):
         """As the superuser through the Unix socket; the unaligned answer."""
         return psql(f"host={self.directory} port={self.port} user=postgres dbname={database}",
                     text, check=True).stdout.strip()
+
+
+class Standby(Postgres):
+    """A streaming standby of a running Postgres that was made with REPLICATING among its settings; a
+    server of its own after promote()."""
+
+    ready_line = "database system is ready to accept read-only connections"
+
+    def __init__(self, primary, directory, *, settings=None, **more):
+        self.primary = primary
+        super().__init__(primary.version, directory, settings={**REPLICATING, **(settings or {})}, **more)
+
+    def _initdb(self, scratch):
+        subprocess.run(
+            [self.bin / "pg_basebackup", "-D", self.data, "-h", self.primary.directory, "-p",
+             str(self.primary.port), "-U", "postgres", "-R", "-c", "fast", "--no-sync"], check=True, cwd="/",
+            env=process.clean_environment(), **process.drop_privileges())
+
+    def promote(self):
+        self.sql("select pg_promote()")
 
 
 class PgBouncer(Server):
