@@ -84,14 +84,25 @@ bool caps_enter(struct caps *caps, const char *address, int64_t now_ns)
     return true;
 }
 
-void caps_leave(struct caps *caps, const char *address)
+bool caps_full(const struct caps *caps)
+{
+    return (caps->max_in_flight > 0 && caps->in_flight >= caps->max_in_flight) ||
+           (caps->per_second > 0 && caps->tokens < 1);
+}
+
+bool caps_leave(struct caps *caps, const char *address)
 {
     struct caps_address **at = find(caps, address), *gone;
+    bool room = caps->max_in_flight > 0 && caps->in_flight >= caps->max_in_flight;
 
     caps->in_flight--;
-    if (!*at || --(*at)->in_flight > 0)
-        return;
+    if (!*at)
+        return room;
+    room = room || (*at)->in_flight >= caps->max_per_address;
+    if (--(*at)->in_flight > 0)
+        return room;
     gone = *at;
     *at = gone->next;
     free(gone);
+    return room;
 }

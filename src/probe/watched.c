@@ -113,6 +113,17 @@ static void on_retry(uv_timer_t *timer)
     watched_run_queue(timer->data);
 }
 
+/* Room is told of when a probe leaves; only for the rate of connections the clock is looked at. */
+static void look_again(struct watch_context *c)
+{
+    bool wanted = c->queue && c->caps.per_second > 0;
+
+    if (!wanted)
+        uv_timer_stop(&c->retry);
+    else if (!uv_is_active((uv_handle_t *)&c->retry))
+        uv_timer_start(&c->retry, on_retry, RETRY_MS, RETRY_MS);
+}
+
 static void enqueue(struct watched *w)
 {
     struct watch_context *c = w->context;
@@ -121,8 +132,7 @@ static void enqueue(struct watched *w)
     w->next_queued = NULL;
     *c->queue_end = w;
     c->queue_end = &w->next_queued;
-    if (!uv_is_active((uv_handle_t *)&c->retry))
-        uv_timer_start(&c->retry, on_retry, RETRY_MS, RETRY_MS);
+    look_again(c);
 }
 
 static void unqueue(struct watched *w)
@@ -140,6 +150,7 @@ static void unqueue(struct watched *w)
     w->queued = false;
 }
 
+/* From the front; who waits for room at his own address lets the others pass. */
 void watched_run_queue(struct watch_context *c)
 {
     struct watched **at = &c->queue;
@@ -147,20 +158,19 @@ void watched_run_queue(struct watch_context *c)
     while (*at) {
         struct watched *w = *at;
 
-        unqueue(w);
-        if (try_start(w))
+        w->queued = false; /* to start, or to wait for another time */
+        if (try_start(w)) {
+            *at = w->next_queued;
             continue;
-        w->queued = true; /* back to where it stood */
-        w->next_queued = *at;
-        *at = w;
+        }
+        w->queued = true;
         at = &w->next_queued;
-        if (!*at)
-            c->queue_end = at;
-        if (c->caps.max_per_address == 0)
-            break; /* the same cap holds everybody; else others may wait for other addresses */
+        if (caps_full(&c->caps))
+            break;
     }
-    if (!c->queue)
-        uv_timer_stop(&c->retry);
+    if (!*at)
+        c->queue_end = at;
+    look_again(c);
 }
 
 static void on_due(uv_timer_t *timer)
@@ -295,9 +305,10 @@ static void on_finished(struct probe *p, void *owner)
 {
     struct watched *w = owner;
     struct watch_context *c = w->context;
+    bool room;
 
     w->probe = NULL;
-    caps_leave(&c->caps, w->entered_as);
+    room = caps_leave(&c->caps, w->entered_as);
     atomic_fetch_sub(&c->self->probes_in_flight, 1);
     atomic_fetch_add(&c->self->missing_timestamps, p->observation.missing_timestamps);
     if (!p->cancelled && !w->removed && !w->outdated && !retry_with_new_secret(w, p))
@@ -309,7 +320,8 @@ static void on_finished(struct probe *p, void *owner)
         let_go(w);
     else
         arm(w);
-    watched_run_queue(c);
+    if (room)
+        watched_run_queue(c);
 }
 
 /* --- life ---------------------------------------------------------------------------------------

@@ -109,6 +109,7 @@ static void take_view(struct worker *w, struct fleet_view *view)
     w->n_watched = n;
     fleet_view_unref(w->view);
     w->view = view;
+    watched_run_queue(&w->context); /* the caps may have grown */
 }
 
 /* The last look: everything has finished, or its time is up. */

@@ -121,9 +121,14 @@ static void test_caps_in_all_and_per_address(void **state)
     assert_true(caps_enter(&caps, "", 0));
     assert_true(caps_enter(&caps, "", 0));
     assert_false(caps_enter(&caps, "10.0.0.3", 0));
-    caps_leave(&caps, "");
+    assert_true(caps_full(&caps));
+    assert_true(caps_leave(&caps, "")); /* the whole was full: others may enter */
+    assert_false(caps_full(&caps));
     assert_false(caps_enter(&caps, "10.0.0.1", 0));
-    caps_leave(&caps, "10.0.0.1");
+    assert_false(caps_full(&caps));              /* only that address */
+    assert_false(caps_leave(&caps, "10.0.0.2")); /* nobody waited for it */
+    assert_true(caps_enter(&caps, "10.0.0.2", 0));
+    assert_true(caps_leave(&caps, "10.0.0.1"));
     assert_true(caps_enter(&caps, "10.0.0.1", 0));
     caps_deinit(&caps);
 }

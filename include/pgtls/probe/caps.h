@@ -29,4 +29,9 @@ void caps_deinit(struct caps *caps);
 /* May a probe of this address ("" = not known yet: only the other caps hold it) start now? If so it
  * is counted, until caps_leave with the same address. */
 bool caps_enter(struct caps *caps, const char *address, int64_t now_ns);
-void caps_leave(struct caps *caps, const char *address);
+
+/* After a refusal: would any other address be refused as well? */
+bool caps_full(const struct caps *caps);
+
+/* True when it made room where there was none: somebody who was refused may enter now. */
+bool caps_leave(struct caps *caps, const char *address);
