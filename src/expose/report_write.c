@@ -40,6 +40,8 @@ static void end(const struct writer *w, enum tint tint)
 
 void write_text(const struct writer *w, enum tint tint, const char *text)
 {
+    if (*text == '\0')
+        return;
     begin(w, tint);
     buf_add_str(w->to, text);
     end(w, tint);

@@ -67,17 +67,6 @@ static void fill(struct once *once)
     }
 }
 
-static void learn(struct learned *learned, const struct probe *p)
-{
-    const struct observation *o = &p->observation;
-
-    str_copy(learned->address, sizeof learned->address, o->address);
-    learned->tls = p->tls;
-    learned->scram_plus = o->channel_binding;
-    pem_unref(learned->anchors);
-    learned->anchors = pem_ref(o->anchors);
-}
-
 static void on_finished(struct probe *p, void *owner)
 {
     struct turn *turn = owner;
@@ -87,7 +76,7 @@ static void on_finished(struct probe *p, void *owner)
 
     turn->login_due = good && p->server->login;
     if (good)
-        learn(&turn->learned, p);
+        learned_take(&turn->learned, p);
     follow = once->options.observed(once->options.context, turn->index, &p->observation) &&
              turn->login_due;
     probe_free(p);
@@ -162,10 +151,8 @@ void once_free(struct once *once)
 {
     if (!once)
         return;
-    for (size_t i = 0; once->turns && i < once->set->n_servers; i++) {
-        chain_memory_deinit(&once->turns[i].learned.memory);
-        pem_unref(once->turns[i].learned.anchors);
-    }
+    for (size_t i = 0; once->turns && i < once->set->n_servers; i++)
+        learned_forget(&once->turns[i].learned);
     free(once->turns);
     if (once->host.resolver)
         resolver_free(once->host.resolver);

@@ -402,3 +402,22 @@ void probe_free(struct probe *p)
     free(p->client_certificate);
     free(p);
 }
+
+void learned_take(struct learned *learned, const struct probe *p)
+{
+    const struct observation *o = &p->observation;
+
+    str_copy(learned->address, sizeof learned->address, o->address);
+    learned->tls = p->tls;
+    if (o->auth_method[0] != '\0')
+        learned->scram_plus = o->channel_binding;
+    pem_unref(learned->anchors);
+    learned->anchors = pem_ref(o->anchors);
+}
+
+void learned_forget(struct learned *learned)
+{
+    chain_memory_deinit(&learned->memory);
+    pem_unref(learned->anchors);
+    *learned = (struct learned){0};
+}

@@ -125,6 +125,11 @@ void probe_cancel(struct probe *p);
 /* Frees a finished probe. */
 void probe_free(struct probe *p);
 
+/* What a good inspect taught, for the login that follows. */
+void learned_take(struct learned *learned, const struct probe *p);
+/* Lets go of everything; `learned` is as new. */
+void learned_forget(struct learned *learned);
+
 /* The one door in. */
 void probe_advance(struct probe *p);
 

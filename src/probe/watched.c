@@ -184,18 +184,6 @@ static void on_due(uv_timer_t *timer)
 /* --- results ------------------------------------------------------------------------------------
  */
 
-static void learn(struct watched *w, struct probe *p)
-{
-    const struct observation *o = &p->observation;
-
-    str_copy(w->learned.address, sizeof w->learned.address, o->address);
-    w->learned.tls = p->tls;
-    if (o->auth_method[0] != '\0')
-        w->learned.scram_plus = o->channel_binding;
-    pem_unref(w->learned.anchors);
-    w->learned.anchors = pem_ref(o->anchors);
-}
-
 static void log_change(const struct watched *w, const struct observation *o,
                        const struct fleet_change *change)
 {
@@ -263,7 +251,7 @@ static void fold(struct watched *w, struct probe *p)
         bool good = o->fault == FAULT_NONE;
 
         if (good)
-            learn(w, p);
+            learned_take(&w->learned, p);
         if (good && w->slots[PROBE_LOGIN].due_ns < now_ns)
             w->slots[PROBE_LOGIN].due_ns = now_ns;
         w->inspect_good = good;
@@ -276,9 +264,7 @@ static void fold(struct watched *w, struct probe *p)
 /* Another configuration: it begins anew, before a login relies on what was true of the old one. */
 static void forget(struct watched *w)
 {
-    chain_memory_deinit(&w->learned.memory);
-    pem_unref(w->learned.anchors);
-    w->learned = (struct learned){.tls = false};
+    learned_forget(&w->learned);
     w->outdated = w->inspect_good = w->retried = false;
 }
 
@@ -289,8 +275,7 @@ static void on_timer_closed(uv_handle_t *handle)
     *w->link = w->next;
     if (w->next)
         w->next->link = w->link;
-    chain_memory_deinit(&w->learned.memory);
-    pem_unref(w->learned.anchors);
+    learned_forget(&w->learned);
     endpoint_set_unref(w->set);
     server_state_unref(w->state);
     free(w);

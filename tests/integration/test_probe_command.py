@@ -33,7 +33,7 @@ def probe(*arguments, **environment):
     """Text, with what may never be in any output checked at once."""
     result = lab_exporter.run("probe", *arguments, **environment)
     for text in (result.stdout, result.stderr):
-        assert "battery" not in text and "\x1b" not in text, text
+        assert "battery" not in text and "\x1b" not in text and "Sanitizer" not in text, text
     return result
 
 
@@ -68,6 +68,13 @@ def test_a_good_server(lab, trust):
     assert all(c["served"] for c in server["certificates"])  # its ssl_ca_file holds the root
     assert 88 < server["certificates"][0]["days_left"] <= 90
     assert server["notes"] == ["the password comes from the environment variable PGPASSWORD"]
+
+
+def test_the_login_goes_where_the_inspect_went(lab, trust):
+    """The name leads nowhere: only the address does."""
+    server = lab.new_postgres(credentials=trust.root.issue("db.invalid", hosts=["db.invalid"]), roles=False)
+    found = only(dsn(trust, server, "postgres", "postgres", host="db.invalid", hostaddr="127.0.0.1"))
+    assert found["state"] == "up" and phases(found, "not_needed") == ["dns"]
 
 
 def test_a_pooler(lab, trust):
@@ -328,6 +335,18 @@ def test_the_password_is_asked_for_without_echo(lab, trust):
         assert "\x1b[32mUP\x1b[0m" in text and "battery" not in text
         assert terminal.process.wait(10) == UP
         assert terminal.echoes() and termios.tcgetattr(terminal.theirs) == terminal.before
+
+
+def test_a_server_that_is_down_is_not_logged_in_to_after_the_prompt(lab, trust):
+    good, bad = lab.postgres(), lab.misbehave("rst_after_startup")
+    target = dsn(trust, good, "u_scram", host="localhost,localhost").replace(
+        f"port={good.port}", f"port={bad.port},{good.port}")
+    with Terminal("probe", target) as terminal:
+        terminal.until("DOWN(.|\n)*Password for user u_scram: ")
+        os.write(terminal.ours, PASSWORD.encode() + b"\n")
+        terminal.until(r"UP\x1b(.|\n)*asks for")
+        assert terminal.process.wait(10) == DOWN
+    assert bad.tally["accepted"] == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
