@@ -40,7 +40,7 @@ const struct key config_keys[] = {
      "What the exporter may do at once."},
     {"histogram_buckets", SLOT_BUCKETS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL,
      "[0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5]",
-     "Upper bounds of the latency histograms in seconds, ascending, 1 to 32 of them."},
+     "Upper bounds of the latency histograms in seconds, ascending, 1 to 16 of them."},
 
     {"name", SLOT_NAME, KEY_TEXT, CLUSTER, 0, 128, NULL, 0, NULL, NULL,
      "Required. Label `pg_cluster`; no two clusters share one."},

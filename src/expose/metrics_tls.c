@@ -10,7 +10,7 @@ static const struct certificate *at_position(const struct server_state *s,
     if (!server_uses_tls(s->config))
         return NULL;
     if (position == POSITION_CLIENT)
-        return s->has_client_certificate ? &s->client_certificate : NULL;
+        return s->client_certificate;
     if (!chain || chain->by_position[position] < 0)
         return NULL;
     return &chain->certificates[chain->by_position[position]];

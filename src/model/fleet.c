@@ -99,6 +99,7 @@ void server_state_unref(struct server_state *s)
         return;
     chain_unref(s->chain);
     chain_unref(s->shown_chain);
+    free(s->client_certificate);
     endpoint_set_unref(s->set);
     pthread_mutex_destroy(&s->lock);
     free(s->labels);

@@ -9,6 +9,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A server must not be able to create certificate series at will. */
@@ -82,6 +83,22 @@ static void fold_leaf(struct server_state *s, const struct certificate *leaf, in
     place->last_seen_realtime_ns = realtime_ns;
 }
 
+/* Few servers are shown one, so only those keep it. Out of memory: it is absent until next time. */
+static void fold_client_certificate(struct server_state *s, const struct observation *o)
+{
+    if (!o->client_certificate && !o->tls)
+        return;
+    if (!o->client_certificate) {
+        free(s->client_certificate);
+        s->client_certificate = NULL;
+        return;
+    }
+    if (!s->client_certificate)
+        s->client_certificate = malloc(sizeof *s->client_certificate);
+    if (s->client_certificate)
+        *s->client_certificate = *o->client_certificate;
+}
+
 /* A certificate came, whether or not the handshake went on to complete. */
 static void fold_chain(struct server_state *s, const struct observation *o, int64_t now_ns)
 {
@@ -105,10 +122,7 @@ static void fold_tls(struct server_state *s, const struct observation *o, int64_
 {
     if (o->chain)
         fold_chain(s, o, now_ns);
-    if (o->client_certificate)
-        s->client_certificate = *o->client_certificate;
-    if (o->client_certificate || o->tls)
-        s->has_client_certificate = o->client_certificate != NULL;
+    fold_client_certificate(s, o);
     if (o->hello_retry)
         s->hello_retries++;
     if (!o->tls)

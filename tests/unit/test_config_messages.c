@@ -200,7 +200,7 @@ static const struct {
     {"clusters: [{name: a, host: h}]\nhistogram_buckets: [0]",
      "t.yml:2:21: histogram_buckets: a bound is a number of seconds above 0, at most 3600"},
     {"clusters: [{name: a, host: h}]\nhistogram_buckets: []",
-     "t.yml:2:20: histogram_buckets: 0 bounds; 1 to 32 are allowed"},
+     "t.yml:2:20: histogram_buckets: 0 bounds; 1 to 16 are allowed"},
     {"clusters: \"x", "t.yml:1:12: not YAML: double-quoted scalar without closing quote"},
     {"clusters: \"\xff\"", "t.yml:1:12: byte 0xff is not UTF-8; the file must be UTF-8 text"},
     {"clusters: []\n---\nclusters: []", "t.yml:2:1: a second document; one file holds one"},

@@ -88,8 +88,7 @@ struct server_state {
     bool tls;
     char tls_version[12], tls_cipher[48], tls_group[24], tls_alpn[16];
     struct chain *chain; /* last seen, kept while the server is down; NULL = never */
-    struct certificate client_certificate;
-    bool has_client_certificate;
+    struct certificate *client_certificate; /* NULL without one */
     struct judgement judgement;
     int64_t certificate_last_seen_realtime_ns;
     struct chain *shown_chain; /* what certificate_info shows: changes at most every 5 min */

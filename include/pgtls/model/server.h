@@ -103,7 +103,7 @@ struct endpoint {
 };
 
 /* Settings of the whole exporter that come from the configuration file. */
-#define MAX_BUCKETS 32
+#define MAX_BUCKETS 16
 struct settings {
     double buckets[MAX_BUCKETS]; /* upper bounds in seconds, ascending, without +Inf */
     size_t n_buckets;
