@@ -49,12 +49,13 @@ static void print_messages(const struct config_messages *messages, bool warnings
 static int load(struct run *run)
 {
     struct config_messages messages = {0};
+    const char *what = run->flags->command == COMMAND_LIST ? "list" : "probe";
     int trouble = EXIT_INTERNAL;
 
     if (run->is_string) {
         run->all = config_load_dsn("connection string", run->flags->target, &messages);
         trouble = EXIT_USAGE;
-    } else if (setup_nothing_to_load(run->flags->config_file)) {
+    } else if (setup_nothing_to_load(run->flags->config_file, what)) {
         return EXIT_USAGE;
     } else {
         run->all = setup_load(run->flags->config_file, &messages);

@@ -63,7 +63,7 @@ int daemon_check(const struct flags *flags)
     struct config_messages messages = {0};
     struct endpoint_set *set;
 
-    if (setup_nothing_to_load(flags->config_file))
+    if (setup_nothing_to_load(flags->config_file, "watch"))
         return 1;
     set = setup_load(flags->config_file, &messages);
     setup_print_messages(&messages);
@@ -286,7 +286,7 @@ int daemon_run(const struct flags *flags)
     struct daemon d = {.flags = flags, .lock = PTHREAD_MUTEX_INITIALIZER};
     bool ok;
 
-    if (setup_nothing_to_load(flags->config_file))
+    if (setup_nothing_to_load(flags->config_file, "watch"))
         return 1;
     setup_process();
     self_init(&d.self);

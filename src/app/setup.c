@@ -44,15 +44,16 @@ struct endpoint_set *setup_load(const char *config_file, struct config_messages 
     return config_load_dsn("DATABASE_URL", getenv("DATABASE_URL"), messages);
 }
 
-bool setup_nothing_to_load(const char *config_file)
+bool setup_nothing_to_load(const char *config_file, const char *what)
 {
     const char *dsn = getenv("DATABASE_URL");
 
     if (config_file || (dsn && *dsn))
         return false;
-    fputs("pgtls_exporter: nothing to watch: give --config.file=FILE, or put a connection string "
-          "into the environment variable DATABASE_URL\n",
-          stderr);
+    fprintf(stderr,
+            "pgtls_exporter: nothing to %s: give --config.file=FILE, or put a connection string "
+            "into the environment variable DATABASE_URL\n",
+            what);
     return true;
 }
 

@@ -82,10 +82,12 @@ static void head_pairs(const struct writer *w, const struct report *r)
     const struct server *s = r->server;
     char text[640], cleaned[256];
 
-    if (r->inspect->address[0])
+    if (r->inspect->address[0] && !s->unix_socket)
         section_pair(w, "address", PAIR_COLUMNS, TINT_NONE, r->inspect->address);
     snprintf(text, sizeof text, "%s: %s%s", sslmode_name(s->sslmode),
-             server_uses_tls(s) ? trust_words(s) : "no TLS",
+             server_uses_tls(s) ? trust_words(s)
+             : s->unix_socket   ? "no TLS on a Unix socket"
+                                : "no TLS",
              s->negotiation == NEGOTIATION_DIRECT ? "; TLS from the first byte" : "");
     section_pair(w, "sslmode", PAIR_COLUMNS, TINT_NONE, text);
     if (s->user) {

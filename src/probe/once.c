@@ -97,8 +97,22 @@ static void run_round(struct once *once, enum probe_kind kind)
         uv_run(&once->loop, UV_RUN_ONCE);
 }
 
+/* Reading a trust store takes longer than a handshake. The daemon does it once; here it would stand
+ * in every first handshake as if the server were slow. A store that cannot be read is the probe's
+ * to report. */
+static void load_trust(struct once *once, const struct server *server)
+{
+    enum internal_reason reason;
+    char text[256];
+
+    if (server_uses_tls(server))
+        trust_unref(trust_get(once->host.trusts, server, &reason, text, sizeof text));
+}
+
 void once_inspect(struct once *once)
 {
+    for (size_t i = 0; i < once->set->n_servers; i++)
+        load_trust(once, &once->set->servers[i]);
     run_round(once, PROBE_INSPECT);
 }
 

@@ -388,6 +388,17 @@ def test_it_takes_little_more_than_the_probe_itself(lab, trust):
     assert min(extra() for _ in range(5)) < (1.0 if os.environ.get("PGTLS_SANITIZE") else 0.2)
 
 
+def test_reading_the_trust_store_is_not_the_servers_time(lab, trust, scratch):
+    """A store of 2000 certificates, which takes longer to read than any handshake here."""
+    store = scratch / "large.pem"
+    store.write_bytes(trust.root.certificate_pem + trust.other.certificate_pem * 2000)
+    target = dsn(trust, lab.postgres(), sslrootcert=store)
+    began = time.monotonic()
+    servers = [only("--no-login", target) for _ in range(3)]
+    reading = (time.monotonic() - began) / 3
+    assert min(server["seconds"] for server in servers) < reading / 2
+
+
 def test_a_probe_leaves_no_line_in_the_log(lab, trust):
     server = lab.new_postgres()
     before = server.log()
