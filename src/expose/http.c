@@ -245,9 +245,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *seen = &headers_seen;
         if (!has_body(connection))
             return MHD_YES;
-        reply =
-            (struct reply){.type = "text/plain; charset=utf-8", .text = BUF_INIT(TEXT_MAX_BYTES)};
-        reply_text(&reply, MHD_HTTP_CONTENT_TOO_LARGE, "A request here has no body.");
+        request.body = true;
+        route(&server->site, &request, &reply);
         return send_reply(connection, method, &reply);
     }
     if (*upload_size != 0)

@@ -17,6 +17,7 @@ enum {
     BAD_REQUEST = 400,
     NOT_FOUND = 404,
     NOT_ALLOWED = 405,
+    TOO_LARGE = 413,
     ERROR = 500,
     UNAVAILABLE = 503
 };
@@ -314,12 +315,14 @@ void route(struct site *site, const struct request *request, struct reply *reply
     for (size_t i = 0; i < N_ROUTES; i++) {
         if (!route_matches(site, i, request->path))
             continue;
-        if (allows(routes[i].methods, request->method)) {
+        if (!allows(routes[i].methods, request->method)) {
+            reply->allow = routes[i].methods;
+            reply_text(reply, NOT_ALLOWED, "Method not allowed.");
+        } else if (request->body) {
+            reply_text(reply, TOO_LARGE, "A request here has no body.");
+        } else {
             routes[i].handle(site, request, reply);
-            return;
         }
-        reply->allow = routes[i].methods;
-        reply_text(reply, NOT_ALLOWED, "Method not allowed.");
         return;
     }
     reply_text(reply, NOT_FOUND, "Not found.");

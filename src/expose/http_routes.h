@@ -20,6 +20,7 @@ struct request {
     struct argument arguments[MAX_ARGUMENTS];
     size_t n_arguments;
     bool too_many_arguments;
+    bool body; /* it announces one: no request here has a body, and none is read */
 };
 
 struct reply {

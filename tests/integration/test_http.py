@@ -60,8 +60,9 @@ def test_everything_else_is_404(daemon, path):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/metrics", "/health/database", "/", "/-/healthy"])
 def test_a_wrong_method_is_405(daemon, method, path):
-    answer = daemon.request(method, path)
-    assert answer.status == 405
+    for body in (None, "x"):
+        answer = daemon.request(method, path, body=body)
+        assert answer.status == 405
     assert "GET" in answer.headers["Allow"] and "HEAD" in answer.headers["Allow"]
 
 
@@ -141,7 +142,7 @@ def test_garbage_does_it_no_harm(daemon, request_bytes):
 def test_a_post_with_a_body_is_refused_not_read(daemon):
     answer = raw(daemon, b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
                  b"Connection: close\r\n\r\n" + b"z" * 1000000)
-    assert answer == b"" or answer.split()[1] in (b"405", b"413")
+    assert answer == b"" or answer.split()[1] == b"405"
 
 
 def test_a_slow_client_is_dropped_and_delays_nobody(daemon):

@@ -330,6 +330,9 @@ static void test_what_no_browser_sends(void **state)
     answer = ask(world, "POST /-/reload", "Content-Length: 4\r\n");
     assert_int_equal(status_of(&answer), 413);
     buf_deinit(&answer);
+    answer = ask(world, "POST /metrics", "Content-Length: 4\r\n");
+    assert_int_equal(status_of(&answer), 405);
+    buf_deinit(&answer);
     answer = ask(world, "GET /metrics", "Transfer-Encoding: chunked\r\n");
     assert_int_equal(status_of(&answer), 413);
     buf_deinit(&answer);
