@@ -19,16 +19,15 @@ import sys
 import threading
 import time
 
+import poolers
+from poolers import message
+
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 STALL_SECONDS = 120
 
 
 class Gone(Exception):
     """The client left before the behaviour was done."""
-
-
-def message(kind, body):
-    return kind + struct.pack("!i", len(body) + 4) + body
 
 
 def error_response(code="28000", text=b"no", severity=b"FATAL", **fields):
@@ -230,7 +229,11 @@ IN_TLS = {
     "at_auth_request": lambda c: (c.up(), c.startup(), c.send(AUTH_SCRAM)),
     "after_auth": lambda c: (c.up(), c.startup(), c.send(AUTH_OK)),
 }
-PLAIN = {"plain_after_startup": lambda c: c.startup()}
+PLAIN = {
+    "plain_after_startup": lambda c: c.startup(),
+    "plain_during_auth": lambda c: (c.startup(), c.send(AUTH_SCRAM), c.client_message()),
+    "plain_after_auth": lambda c: (c.startup(), c.send(AUTH_OK)),
+}
 
 
 def _behaviours():
@@ -255,12 +258,40 @@ def first_message(data, finish="fin"):
     return lambda c: (c.up(), c.startup(), c.say("first_message", data, finish))
 
 
-def alert(level, description):
-    """A TLS alert in answer to the ClientHello."""
+def instead_of_server_hello(data):
+    """In answer to the ClientHello."""
     def behave(c):
         c.ssl_request()
         c.sock.recv(65536)
-        c.say("alert", b"\x15\x03\x03\x00\x02" + bytes([level, description]))
+        c.say("instead_of_server_hello", data)
+    return behave
+
+
+def alert(level, description):
+    """A TLS alert in answer to the ClientHello."""
+    return instead_of_server_hello(b"\x15\x03\x03\x00\x02" + bytes([level, description]))
+
+
+def garbage_in_tls(c):
+    """After the StartupMessage a record that no key of this connection has sealed."""
+    c.up()
+    c.startup()
+    c.raw(b"\x17\x03\x03\x00\x20" + bytes(32))
+    c.fin()
+
+
+def says(place, data):
+    """A refusal in the words of a product, where that product sends it."""
+    def behave(c):
+        if place == poolers.ANSWER:
+            c.ssl_request(answer=b"")
+        else:
+            c.startup() if place == poolers.PLAIN else (c.up(), c.startup())
+        if place in (poolers.AFTER_AUTH, poolers.QUERY):
+            c.send(AUTH_OK + (READY if place == poolers.QUERY else b""))
+        if place == poolers.QUERY and c.client_message()[0] == b"X":
+            raise Gone
+        c.say("said", data)
     return behave
 
 
@@ -367,6 +398,24 @@ BEHAVIOURS = {
     "alert_internal_error": alert(2, 80),
     "alert_unrecognized_name": alert(2, 112),
     "alert_no_application_protocol": alert(2, 120),
+    "alert_illegal_parameter": alert(2, 47),
+    "alert_close_notify": alert(1, 0),
+    "malformed_server_hello": instead_of_server_hello(b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"),
+    "garbage_in_tls": garbage_in_tls,
+    "supavisor_after_handshake": instead_of_server_hello(
+        error_response("08P01", b"unexpected message")),
+    **{name: says(place, data) for name, (_, place, data) in poolers.SAYINGS.items()},
+    "out_of_memory": first_message(error_response(
+        "53200", b"out of memory", F=b"mcxt.c", L=b"1132", R=b"palloc")),
+    "old_protocol_only": first_message(error_response(
+        "0A000", b"unsupported frontend protocol 3.0: server supports 1.0 to 2.0", F=b"postmaster.c",
+        R=b"ProcessStartupPacket")),
+    "says_we_broke_it": first_message(error_response(
+        "08P01", b"invalid startup packet layout: expected terminator as last byte", F=b"postmaster.c",
+        R=b"ProcessStartupPacket")),
+    "unheard_of": first_message(error_response("ZZ123", b"the stars are not right")),
+    "auth_timeout": first_message(error_response(
+        "57014", b"canceling authentication due to timeout", F=b"postgres.c", R=b"ProcessInterrupts")),
     "http_in_tls": first_message(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
     "length_negative": first_message(b"R" + struct.pack("!i", -1) + b"\0" * 8, "stall"),
     "length_zero": first_message(b"R" + struct.pack("!i", 0) + b"\0" * 8, "stall"),

@@ -96,7 +96,7 @@ class Postgres(Server):
     through the Unix socket; `credentials` switch TLS on; `client_ca` is PEM for client
     certificates; `environment` is what the server finds beside a clean one."""
 
-    ready_line = "database system is ready to accept connections"
+    ready_line = None  # in its log; else its pid file says that it is ready, in any language
 
     def __init__(self, version, directory, *, credentials=None, hba="", client_ca=None, settings=None,
                  scratch=None, address="127.0.0.1", environment=None):
@@ -149,8 +149,17 @@ class Postgres(Server):
         self.program = Program(argv, self.directory / "log", unprivileged=True, cwd="/",
                                environment=self.environment,
                                stop_signal=signal.SIGINT, death_signal=signal.SIGQUIT)
-        self.program.wait_ready(lambda: self.ready_line in self.log(), 60)
+        self.program.wait_ready(self._ready, 60)
         return self
+
+    def _ready(self):
+        if self.ready_line:
+            return self.ready_line in self.log()
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) > 7 and lines[0] == str(self.program.pid) and lines[7].strip() == "ready"
 
     def restart(self):
         self.stop()
