@@ -20,6 +20,7 @@ import threading
 import time
 
 import poolers
+import records
 from poolers import message
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -86,10 +87,11 @@ class Conversation:
         return self
 
     # In TLS -------------------------------------------------------------------------------------
-    def handshake(self, limit=None, alpn=None):
+    def handshake(self, limit=None, alpn=None, context=None):
         """The handshake; with `limit` only so many bytes of ours are sent, then False."""
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = self.server.context(alpn).wrap_bio(self.incoming, self.outgoing, server_side=True)
+        context = context or self.server.context(alpn)
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
         sent = 0
         while True:
             done = True
@@ -304,23 +306,51 @@ def endless_messages(c):
         c.count("notices")
 
 
+def endless_tickets(c):
+    """Session tickets, five hundred a record, for as long as somebody takes them."""
+    own = records.take_over(c, *c.server.files)
+    while True:
+        c.raw(own.encrypt(records.HANDSHAKE, records.TICKET * 500))
+        c.count("tickets")
+
+
+def good_once_then(behave):
+    """To every other connection a server that asks for SCRAM and waits: an inspect passes."""
+    def other(c):
+        c.count("turn")
+        if c.server.tally["turn"] % 2:
+            c.up()
+            c.startup()
+            c.send(AUTH_SCRAM)
+            c.stall()
+        behave(c)
+    return other
+
+
+def answer_query(data):
+    def behave(c):
+        c.up()
+        c.startup()
+        c.send(AUTH_OK + READY)
+        while c.client_message()[0] == b"Q":
+            c.send(data)
+            c.count("query")
+        c.drain_and_close()
+    return behave
+
+
+def slowly(behave, pause=0.003):
+    def slow(c):
+        c.drip = pause
+        behave(c)
+    return slow
+
+
 def endless_bytes(c):
     c.ssl_request(answer=b"")
     while True:
         c.raw(b"E" + b"x" * 8191)
         c.count("garbage")
-
-
-def drip(c):
-    """A perfect server, one byte every 20 ms: never done within a probe's time."""
-    c.drip = 0.02
-    healthy(c)
-
-
-def trickle(c):
-    """The same, one byte every half millisecond: slow, but good."""
-    c.drip = 0.0005
-    healthy(c)
 
 
 def healthy(c):
@@ -435,8 +465,15 @@ BEHAVIOURS = {
     "short_auth": first_message(message(b"R", b"\0"), "stall"),
     "endless_messages": endless_messages,
     "endless_bytes": endless_bytes,
-    "drip": drip,
-    "trickle": trickle,
+    "endless_tickets": endless_tickets,
+    "endless_tickets_at_login": good_once_then(endless_tickets),
+    "copy_in": answer_query(message(b"G", b"\0\0\0")),
+    "copy_out": answer_query(message(b"H", b"\0\0\0")),
+    "copy_both": answer_query(message(b"W", b"\0\0\0")),
+    "slow_error_v3": slowly(answer(error_response("53300", b"sorry, too many clients already"))),
+    "cut_error_v3": answer(b"E\0\0"),
+    "drip": slowly(healthy, 0.02),      # a perfect server, but never done within a probe's time
+    "trickle": slowly(healthy, 0.0005),  # slow, but good
     "healthy": healthy,
     "healthy_plain": healthy_plain,
     "ask_clear": ask_clear,
@@ -453,7 +490,7 @@ class Misbehaving:
     def __init__(self, behaviour, chain_file=None, key_file=None, address="127.0.0.1", port=0,
                  backlog=512):
         self.behaviour = behaviour
-        self._files = (chain_file, key_file)
+        self.files = (chain_file, key_file)
         self._contexts = {}
         self._lock = threading.Lock()
         self.tally = collections.Counter()
@@ -469,7 +506,7 @@ class Misbehaving:
         with self._lock:
             if alpn not in self._contexts:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                context.load_cert_chain(*self._files)
+                context.load_cert_chain(*self.files)
                 if alpn:
                     context.set_alpn_protocols([alpn])
                 self._contexts[alpn] = context
