@@ -47,6 +47,7 @@ static enum step send_rest(struct probe *p, const unsigned char *bytes, size_t l
             if (sent < 0 && (errno == EAGAIN || errno == EINTR))
                 return STEP_WRITE;
             n = sent < 0 ? left : (size_t)sent;
+            stopwatch_sent(&p->watch, clock_monotonic_ns());
         }
         p->sent += n;
     }
@@ -80,15 +81,12 @@ static enum step fill(struct probe *p)
     if (p->conn) {
         enum tls_want want;
 
-        tls_conn_since(p->conn, p->watch.mark_ns);
         want = tls_conn_read(p->conn, p->in + p->in_len, room, &n);
-        if (tls_conn_arrival_ns(p->conn) && want == TLS_DONE)
-            stopwatch_arrived(&p->watch, tls_conn_arrival_ns(p->conn));
         if (want != TLS_DONE)
             return tls_step(p, want);
     } else {
         struct arrival arrival;
-        ssize_t got = arrival_recv(p->fd, p->in + p->in_len, room, 0, p->watch.mark_ns, &arrival);
+        ssize_t got = arrival_recv(p->fd, p->in + p->in_len, room, 0, p->watch.sent_ns, &arrival);
 
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             return STEP_READ;

@@ -31,6 +31,8 @@ static void on_resolved(struct resolve_request *request, const struct resolution
     struct probe *p = (struct probe *)((char *)request - offsetof(struct probe, request));
 
     p->resolving = false;
+    if (!p->advancing)
+        stopwatch_arrived(&p->watch, clock_monotonic_ns());
     p->evidence.resolve = answer->status;
     if (answer->status == RESOLVE_OK)
         keep_addresses(p, answer->addresses, answer->n);
@@ -148,7 +150,7 @@ enum step inspect_connected(struct probe *p)
     }
     stopwatch_arrived(&p->watch, clock_monotonic_ns());
     if (!p->server->unix_socket && socket_rtt_ns(p->fd, &rtt_ns))
-        p->watch = (struct stopwatch){.wait_ns = rtt_ns, .mark_ns = clock_monotonic_ns()};
+        p->watch = (struct stopwatch){.wait_ns = rtt_ns};
     p->skip_phase = p->server->unix_socket;
     if (!p->second_leg)
         p->tls = server_uses_tls(p->server) && p->server->sslmode != SSLMODE_ALLOW;
@@ -166,6 +168,7 @@ enum step inspect_ssl_request(struct probe *p)
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return STEP_WRITE;
+    stopwatch_sent(&p->watch, clock_monotonic_ns());
     /* A failed write is not the end: the peer may have said why before it closed. */
     return STEP_NEXT;
 }
@@ -179,7 +182,7 @@ enum step inspect_ssl_answer(struct probe *p)
 
     if (p->evidence.ssl_answer_seen)
         return inspect_early_error(p);
-    n = arrival_recv(p->fd, &byte, 1, 0, p->watch.mark_ns, &arrival);
+    n = arrival_recv(p->fd, &byte, 1, 0, p->watch.sent_ns, &arrival);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return STEP_READ;
     if (n <= 0)
@@ -215,7 +218,7 @@ static enum step start_handshake(struct probe *p)
     p->trust = trust_get(p->host->trusts, p->server, &reason, text, sizeof text);
     if (!p->trust)
         return probe_fail_local(p, reason, text);
-    p->conn = tls_conn_new(p->fd, p->server, p->trust, &p->learned->memory);
+    p->conn = tls_conn_new(p->fd, p->server, p->trust, &p->learned->memory, &p->watch);
     if (!p->conn)
         return probe_fail_local(p, INTERNAL_MEMORY, "out of memory for a TLS connection");
     return STEP_NEXT;
@@ -229,10 +232,7 @@ enum step inspect_handshake(struct probe *p)
         return probe_fail_closed(p, p->peeked_errno);
     if (!p->conn && start_handshake(p) == STEP_FAIL)
         return STEP_FAIL;
-    tls_conn_since(p->conn, p->watch.mark_ns);
     want = tls_conn_handshake(p->conn);
-    if (tls_conn_arrival_ns(p->conn))
-        stopwatch_arrived(&p->watch, tls_conn_arrival_ns(p->conn));
     if (want == TLS_WANT_READ)
         return STEP_READ;
     if (want == TLS_WANT_WRITE)

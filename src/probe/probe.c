@@ -231,7 +231,7 @@ static enum step run_stage(struct probe *p)
         cpu_ns = clock_thread_cpu_ns() - p->cpu_mark_ns;
         p->cpu_mark_ns += cpu_ns;
     }
-    stopwatch_worked(&p->watch, cpu_ns, clock_monotonic_ns());
+    stopwatch_cpu(&p->watch, cpu_ns);
     return step;
 }
 

@@ -6,6 +6,7 @@
 #include "tls.h"
 
 #include "pgtls/base/clock.h"
+#include "pgtls/base/stopwatch.h"
 #include "pgtls/base/str.h"
 #include "pgtls/net/arrival.h"
 
@@ -33,7 +34,7 @@ struct tls_conn {
     struct trust *trust;
     struct chain_memory *memory;
 
-    int64_t since_ns, arrival_ns;
+    struct stopwatch *watch;
     unsigned missing_timestamps;
     int write_errno, read_errno;
     bool eof;
@@ -70,9 +71,9 @@ static int bio_read(BIO *bio, char *to, int size)
         return -1;
     }
     c->reads--;
-    n = arrival_recv(c->fd, to, (size_t)size, 0, c->since_ns, &arrival);
+    n = arrival_recv(c->fd, to, (size_t)size, 0, c->watch->sent_ns, &arrival);
     if (n > 0) {
-        c->arrival_ns = arrival.at_ns;
+        stopwatch_arrived(c->watch, arrival.at_ns);
         c->missing_timestamps += !arrival.stamped;
     } else if (n == 0) {
         c->eof = true;
@@ -98,6 +99,8 @@ static int bio_write(BIO *bio, const char *from, int size)
     } else if (n < 0) {
         c->write_errno = errno; /* the next read tells why */
         return size;
+    } else {
+        stopwatch_sent(c->watch, clock_monotonic_ns());
     }
     return (int)n;
 }
@@ -198,7 +201,7 @@ static bool is_address(const char *host)
 }
 
 struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust *trust,
-                              struct chain_memory *memory)
+                              struct chain_memory *memory, struct stopwatch *watch)
 {
     static const unsigned char alpn[] = "\x0apostgresql";
     char name[256]; /* the longest that SNI can carry, and not const: OpenSSL's macro wants it so */
@@ -213,6 +216,7 @@ struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust 
                            .trust = trust,
                            .memory = memory,
                            .reads = TURN_READS,
+                           .watch = watch,
                            .alert = -1};
     c->ssl = SSL_new(trust_context(trust));
     bio = BIO_new(bio_method);
@@ -249,17 +253,6 @@ void tls_conn_free(struct tls_conn *c)
 void tls_conn_turn(struct tls_conn *c)
 {
     c->reads = TURN_READS;
-}
-
-void tls_conn_since(struct tls_conn *c, int64_t since_ns)
-{
-    c->since_ns = since_ns;
-    c->arrival_ns = 0;
-}
-
-int64_t tls_conn_arrival_ns(const struct tls_conn *c)
-{
-    return c->arrival_ns;
 }
 
 unsigned tls_conn_missing_timestamps(const struct tls_conn *c)

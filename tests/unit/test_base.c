@@ -165,6 +165,12 @@ static void test_stopwatch_leaves_out_the_time_we_were_busy(void **state)
     assert_int_equal(stopwatch_total_ns(&w), 112);
     stopwatch_arrived(&w, 500); /* older than our send: counts nothing */
     assert_int_equal(stopwatch_total_ns(&w), 112);
+    stopwatch_cpu(&w, 3);
+    stopwatch_sent(&w, 1000);
+    stopwatch_arrived(&w, 1010); /* a first part, read without sending anything */
+    stopwatch_arrived(&w, 1050);
+    stopwatch_arrived(&w, 1040);
+    assert_int_equal(stopwatch_total_ns(&w), 165);
 }
 
 static void test_arena(void **state)

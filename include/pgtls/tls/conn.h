@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct stopwatch;
 struct tls_conn;
 
 /* What was learned from a server's last chain. Zero-initialise; belongs to the server's worker. */
@@ -34,10 +35,10 @@ enum tls_want {
     TLS_FAILED /* see tls_conn_evidence */
 };
 
-/* Borrows the server, the trust and the memory until freed; never closes the socket. NULL when out
- * of memory. */
+/* Borrows the server, the trust, the memory and the stopwatch until freed; never closes the socket.
+ * The stopwatch is told of every send and arrival as it happens. NULL when out of memory. */
 struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust *trust,
-                              struct chain_memory *memory);
+                              struct chain_memory *memory, struct stopwatch *watch);
 void tls_conn_free(struct tls_conn *conn); /* accepts NULL */
 
 /* A new turn of the loop: what one turn may read is bounded, then TLS_WANT_READ lets others run. */
@@ -53,10 +54,6 @@ enum tls_want tls_conn_read(struct tls_conn *conn, void *to, size_t size, size_t
 /* Sends close_notify, once; never waits. */
 void tls_conn_close_notify(struct tls_conn *conn);
 
-/* When the bytes that the last call read arrived (monotonic); 0 if it read none. `since_ns`, the
- * end of our last step, bounds it; to be set before each call. */
-void tls_conn_since(struct tls_conn *conn, int64_t since_ns);
-int64_t tls_conn_arrival_ns(const struct tls_conn *conn);
 unsigned tls_conn_missing_timestamps(const struct tls_conn *conn);
 
 /* How it failed: end, how, sys_errno, tls_alert, ssl_reason, certificate_requested. */
