@@ -23,8 +23,8 @@ def resolv_conf(scratch, dns):
 def named(lab, exporter, scratch):
     """named(zone, names) -> (dns, daemon): one endpoint per name, on the port of a real server."""
     with contextlib.ExitStack() as stack:
-        def start(zone, names, **defaults):
-            dns = stack.enter_context(contextlib.closing(Dns(zone)))
+        def start(zone, names, delay=0, **defaults):
+            dns = stack.enter_context(contextlib.closing(Dns(zone, delay)))
             scratch.mkdir(parents=True, exist_ok=True)
             server = lab.postgres()
             endpoints = {name.split(".", maxsplit=1)[0]: {"host": name, "port": server.port, "sslmode": "require"}
@@ -42,6 +42,13 @@ def test_a_name_is_resolved_by_dns(named):
     assert metrics.value("pgtls_phase_duration_seconds_count", phase="dns") >= 3
     assert daemon.server_health("lab", "db")["address"] == "127.0.0.1"
     assert dns.questions["db.test", 1] >= 3  # asked again by every inspect, by no login
+
+
+def test_the_dns_phase_is_the_time_the_answer_took(named):
+    _, daemon = named({"db.test": ["127.0.0.1"]}, ["db.test"], delay=0.1)
+    metrics = daemon.settled(at_least=2)
+    total = metrics.value("pgtls_phase_duration_seconds_sum", phase="dns")
+    assert total / metrics.value("pgtls_phase_duration_seconds_count", phase="dns") >= 0.1
 
 
 def test_an_address_that_refuses_gives_way_to_the_next(named):

@@ -6,6 +6,7 @@ import random
 import socket
 import struct
 import threading
+import time
 
 from .exporter import BINARY
 
@@ -15,10 +16,11 @@ NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 
 class Dns:
     """Answers on UDP from `zone`: name -> list of numeric addresses, or an rcode, or "silent", or
-    "garbage"; any other name does not exist. Counts questions by (name, type)."""
+    "garbage"; any other name does not exist. Each answer takes `delay` seconds. Counts questions by
+    (name, type)."""
 
-    def __init__(self, zone):
-        self.zone = zone
+    def __init__(self, zone, delay=0):
+        self.zone, self.delay = zone, delay
         self.questions = {}
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address = self._bind()
@@ -43,6 +45,7 @@ class Dns:
             except OSError:
                 return
             answer = self._answer(question)
+            time.sleep(self.delay)
             if answer:
                 self._socket.sendto(answer, client)
 
