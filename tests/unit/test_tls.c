@@ -157,6 +157,8 @@ static void test_facts_are_clean_and_bounded(void **state)
     X509_free(x);
 }
 
+static bool revocation; /* is looked at, with no list to look at */
+
 /* Judges leaf (and what was served with it) against a store of one root. */
 static void judge(X509 *root, X509 *leaf, STACK_OF(X509) * served, const char *host,
                   struct chain_memory *memory)
@@ -168,6 +170,8 @@ static void judge(X509 *root, X509 *leaf, STACK_OF(X509) * served, const char *h
 
     if (root)
         X509_STORE_add_cert(store, root);
+    if (revocation)
+        X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
     X509_STORE_CTX_init(ctx, store, leaf, served);
     judge_chain_id(leaf, served, id);
     assert_true(judge_chain(ctx, &server, id, memory));
@@ -299,6 +303,12 @@ static void test_anchors_of_a_self_signed_leaf(void **state)
     assert_non_null(m.anchors);
     assert_memory_equal(m.anchors->text, "-----BEGIN CERTIFICATE", 22);
     assert_null(strstr(m.anchors->text + 1, "-----BEGIN"));
+    chain_memory_deinit(&m);
+    revocation = true; /* a second fault, which libpq would find, too */
+    judge(root, leaf, NULL, "a", &m);
+    revocation = false;
+    assert_int_equal(m.judgement.verify_code, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT);
+    assert_null(m.anchors);
     chain_memory_deinit(&m);
     judge(NULL, issued, NULL, "a", &m); /* somebody else's word, and he is not known */
     assert_int_equal(m.judgement.chain, VERDICT_NO);
