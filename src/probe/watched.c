@@ -101,9 +101,9 @@ static bool try_start(struct watched *w)
         arm(w);
         return true;
     }
-    if (!caps_enter(&w->context->caps, w->learned.address, now_ns))
+    if (!caps_enter(&w->context->caps, w->address, now_ns))
         return false;
-    str_copy(w->entered_as, sizeof w->entered_as, w->learned.address);
+    str_copy(w->entered_as, sizeof w->entered_as, w->address);
     start(w, kind, now_ns);
     return true;
 }
@@ -250,6 +250,7 @@ static void fold(struct watched *w, struct probe *p)
     } else {
         bool good = o->fault == FAULT_NONE;
 
+        str_copy(w->address, sizeof w->address, o->address);
         if (good)
             learned_take(&w->learned, p);
         if (good && w->slots[PROBE_LOGIN].due_ns < now_ns)

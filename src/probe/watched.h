@@ -27,6 +27,7 @@ struct watched {
 
     uv_timer_t timer; /* the next thing due */
     struct probe *probe;
+    char address[64];    /* that the latest inspect tried, in vain or not: for the caps */
     char entered_as[64]; /* the address the caps count it under */
     bool queued;         /* due, held back by a cap */
     struct watched *next_queued;
