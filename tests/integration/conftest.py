@@ -187,9 +187,9 @@ def exporter(scratch, request):
 
 
 @pytest.fixture(scope="module")
-def shared_exporter(scratch):
+def shared_exporter(scratch, request):
     """A function that starts an exporter for all tests of this file."""
-    yield from _exporters(scratch, "shared")
+    yield from _exporters(scratch, request.module.__name__)
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def wrapper(world, name, *argv):
 def named(row, metrics, health):
     """Is what this row is about known by now?"""
     if CLASS[row.fault] == "internal":
-        return metrics.sum("pgtls_probe_internal_errors_total", pg_endpoint=row.name) >= 1
+        return health[row.name]["fault"] == row.fault
     return any(value >= 1 for _, value in metrics.all(
         "pgtls_probe_failures_total", pg_endpoint=row.name, probe=row.probe))
 
@@ -189,6 +189,8 @@ def test_our_own_trouble_is_nobody_elses(seen, row):
     reasons = {labels["reason"] for labels, value in metrics.all(
         "pgtls_probe_internal_errors_total", pg_endpoint=row.name) if value}
     assert reasons == {REASON[row.fault]}
+    if row.run == "descriptors":
+        return  # a probe that came before the others had taken them all has met the server
     assert metrics.value("pgtls_up", pg_endpoint=row.name) is None
     assert metrics.sum("pgtls_probe_failures_total", pg_endpoint=row.name) == 0
     assert metrics.all("pgtls_fault_active", pg_endpoint=row.name) == []
