@@ -110,11 +110,12 @@ def test_servers_that_always_hung_hold_up_no_other_address(lab, exporter):
     """Two hundred that never answered fill what their address may have, and not the whole."""
     crowded, free = lab.misbehave("stall_after_s"), lab.misbehave("healthy", address="127.0.0.2")
     defaults = {"user": "u", "sslmode": "require", "login": False}
-    endpoints = {f"crowded{i}": endpoint_of(crowded, interval="1s", **defaults) for i in range(200)}
+    endpoints = {f"crowded{i}": endpoint_of(crowded, interval="1s", timeout="2s", **defaults) for i in range(200)}
     endpoints["free"] = endpoint_of(free, interval="200ms", **defaults)
     daemon = exporter({**one_cluster(endpoints), "limits": {"in_flight": 50, "in_flight_per_address": 20}},
                       workers=1)
-    time.sleep(10)  # each has hung once: where they are is known
+    daemon.until(lambda m: all(inspects(m, f"crowded{i}") for i in range(200)), 60, "each to have hung once")
+    time.sleep(3)  # those that began before that was known
     before = inspects(daemon.scrape(), "free")
     time.sleep(4)
     assert inspects(daemon.scrape(), "free") >= before + 12
