@@ -218,6 +218,8 @@ static void adopt(struct server_state *s, struct endpoint_set *set, const struct
         for (size_t k = 0; k < PROBE_COUNT; k++)
             s->probes[k].duration = (struct histogram){0};
     }
+    if (!server_connects_alike(s->config, config))
+        s->sslmodes = (struct sslmode_facts){.known = false};
     s->set = endpoint_set_ref(set);
     s->config = config;
     configure_probe(&s->probes[PROBE_INSPECT], true, config->interval_ns);

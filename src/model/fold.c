@@ -228,6 +228,10 @@ struct fleet_change fleet_apply_at(struct server_state *s, const struct observat
         else
             fold_backend(s, o, now_ns);
     }
+    if (o->probe == PROBE_INSPECT)
+        sslmode_facts_inspect(&s->sslmodes, o);
+    else
+        sslmode_facts_login(&s->sslmodes, o);
     fold_promises(s, o->finished_realtime_ns);
     fold_state(s, now_ns, o->finished_realtime_ns);
     change.after = s->state;
@@ -242,6 +246,13 @@ struct fleet_change fleet_apply(struct server_state *s, const struct observation
                                 int64_t next_interval_ns)
 {
     return fleet_apply_at(s, o, next_interval_ns, clock_monotonic_ns());
+}
+
+void fleet_apply_side(struct server_state *s, enum leg leg, const struct observation *o)
+{
+    server_state_lock(s);
+    sslmode_facts_side(&s->sslmodes, leg, o);
+    server_state_unlock(s);
 }
 
 /* Down, unknown or up by one kind of probe alone. */

@@ -194,6 +194,8 @@ enum step inspect_ssl_answer(struct probe *p)
     if (byte == 'E')
         return inspect_early_error(p);
     if (byte == 'N' && p->server->sslmode < SSLMODE_REQUIRE) {
+        p->observation.legs[LEG_TLS] =
+            leg_failed(FAULT_SSL_NOT_SUPPORTED, PHASE_SSL_REQUEST, false);
         p->tls = false;
         p->next = STAGE_STARTUP;
         return p->server->user ? STEP_NEXT : STEP_GOOD;
@@ -269,28 +271,30 @@ enum step inspect_judge(struct probe *p)
 
 /* --- prefer and allow ------------------------------------------------------------------------- */
 
-bool inspect_second_leg(struct probe *p)
+bool inspect_has_second_leg(const struct probe *p)
 {
     enum sslmode mode = p->server->sslmode;
     bool refused = p->evidence.end == END_ERROR_RESPONSE && p->phase == PHASE_STARTUP;
     bool again = mode == SSLMODE_PREFER ? p->tls && (p->phase == PHASE_TLS || refused)
                                         : mode == SSLMODE_ALLOW && !p->tls && refused;
 
-    if (!again || p->second_leg || p->login || p->concluded || p->server->unix_socket ||
-        p->evidence.end == END_LOCAL)
-        return false;
+    return again && !p->second_leg && !p->login && !p->concluded && !p->server->unix_socket &&
+           p->evidence.end != END_LOCAL;
+}
+
+void inspect_second_leg(struct probe *p)
+{
     if (p->conn) {
         tls_conn_observe(p->conn, &p->observation); /* facts of the leg that was refused */
         tls_conn_close_notify(p->conn);
     }
     probe_close_socket(p);
     p->second_leg = true;
-    p->tls = mode == SSLMODE_ALLOW;
+    p->tls = p->server->sslmode == SSLMODE_ALLOW;
     p->next_address--; /* the same one again */
     p->evidence = EVIDENCE_INIT;
     p->in_len = 0;
     p->sent = 0;
     p->messages = 0;
     p->peeked_errno = 0;
-    return true;
 }

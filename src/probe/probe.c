@@ -189,6 +189,20 @@ static void keep_client_certificate(struct probe *p, const struct certificate *f
     p->observation.client_certificate = p->client_certificate;
 }
 
+/* What this leg comes to; a certificate that we stop at ourselves is judged apart. */
+static void see_leg(struct probe *p, bool good)
+{
+    struct observation *o = &p->observation;
+    struct leg_seen *seen = &o->legs[p->tls ? LEG_TLS : LEG_PLAIN];
+    bool error = p->evidence.end == END_ERROR_RESPONSE && !p->evidence.auth_ok;
+
+    o->leg = p->tls ? LEG_TLS : LEG_PLAIN;
+    if (good && o->auth_method[0])
+        *seen = leg_entered(o->auth_method);
+    else if (!good && p->phase > PHASE_TCP && p->evidence.end != END_CERTIFICATE)
+        *seen = leg_failed(fault_classify(&p->evidence), p->phase, error);
+}
+
 /* The result is final from here on; what is left is to leave politely. */
 static void conclude(struct probe *p, bool good)
 {
@@ -206,6 +220,8 @@ static void conclude(struct probe *p, bool good)
         login_result(p->login, o);
     else if (!good)
         explain(p);
+    if (o->probe == PROBE_INSPECT)
+        see_leg(p, good);
     if (p->conn)
         tls_conn_observe(p->conn, o);
     if (p->trust && trust_client_certificate(p->trust))
@@ -279,7 +295,10 @@ static bool obey(struct probe *p, enum step step)
             probe_finish(p);
             return false;
         }
-        if (inspect_second_leg(p)) {
+        p->evidence.phase = p->phase;
+        if (inspect_has_second_leg(p)) {
+            see_leg(p, false);
+            inspect_second_leg(p);
             enter(p, STAGE_CONNECT);
             return true;
         }

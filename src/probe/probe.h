@@ -164,8 +164,9 @@ enum step inspect_judge(struct probe *p);
 enum step inspect_startup(struct probe *p);
 enum step inspect_first_message(struct probe *p);
 enum step inspect_trusted(struct probe *p);
-/* After a failure: is there another leg (prefer, allow) to try? It is then set up. */
-bool inspect_second_leg(struct probe *p);
+/* After a failure: is there another leg (prefer, allow) to try? */
+bool inspect_has_second_leg(const struct probe *p);
+void inspect_second_leg(struct probe *p); /* sets it up */
 /* Says goodbye after the verdict: STEP_READ while the peer may still send, else STEP_GOOD. */
 enum step inspect_leave(struct probe *p);
 /* An address did not answer in its share of the time: is there another to connect to? */

@@ -108,6 +108,7 @@ struct server_state {
     bool lag_known;
     int64_t lag_ns; /* the largest of the back ends' */
     struct promise_state promises[PROMISE_COUNT];
+    struct sslmode_facts sslmodes;
 };
 
 struct fleet;
@@ -158,6 +159,9 @@ struct fleet_change fleet_apply(struct server_state *s, const struct observation
 /* The same at a given monotonic time: tests inject it. */
 struct fleet_change fleet_apply_at(struct server_state *s, const struct observation *o,
                                    int64_t next_interval_ns, int64_t now_ns);
+
+/* Folds a side attempt on the other leg: into `sslmodes` and nothing else. */
+void fleet_apply_side(struct server_state *s, enum leg leg, const struct observation *o);
 
 /* Up: the latest result of every configured kind of probe is good. Unknown: a kind has not run yet,
  * or our own side fails. A login that is not run because inspect fails changes nothing here:

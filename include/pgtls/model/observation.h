@@ -4,6 +4,7 @@
 #include "pgtls/model/evidence.h"
 #include "pgtls/model/fault.h"
 #include "pgtls/model/phase.h"
+#include "pgtls/model/sslmode_works.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +27,9 @@ struct observation {
     enum phase phase;   /* where it failed, or the last phase reached */
     enum close_how how; /* if the peer closed */
     struct phase_time phases[PHASE_COUNT];
+
+    enum leg leg;                    /* inspect: the leg it ended on */
+    struct leg_seen legs[LEG_COUNT]; /* inspect: what became of those it tried */
 
     char address[64];            /* numeric address used, "" before one was */
     char sqlstate[6];            /* of an ErrorResponse, "" without */

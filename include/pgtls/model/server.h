@@ -80,10 +80,11 @@ struct server {
     enum channel_binding channel_binding;
     unsigned allow_auth; /* ALLOW_AUTH_* */
 
-    int64_t interval_ns;       /* of inspect */
-    int64_t timeout_ns;        /* of one probe, whole */
-    bool login;                /* is there a login probe at all */
-    int64_t login_interval_ns; /* of login */
+    int64_t interval_ns;        /* of inspect */
+    int64_t timeout_ns;         /* of one probe, whole */
+    bool login;                 /* is there a login probe at all */
+    int64_t login_interval_ns;  /* of login */
+    int64_t policy_interval_ns; /* of side attempts, see model/sslmode_works.h; 0: none */
 
     const struct label *labels; /* for pgtls_server_labels_info */
     size_t n_labels;
