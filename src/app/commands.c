@@ -214,10 +214,8 @@ static bool on_observed(void *context, size_t i, const struct observation *o)
     bool login_comes = o->probe == PROBE_INSPECT && o->fault == FAULT_NONE && run->servers[i].login;
 
     teller_keep(&run->teller, i, o);
-    if (!login_comes) {
-        teller_complete(&run->teller, i);
+    if (!login_comes)
         return false;
-    }
     if (!run->is_string || !lacks_password(run, i, o))
         return true;
     if (run->asks) {
@@ -227,6 +225,13 @@ static bool on_observed(void *context, size_t i, const struct observation *o)
     add_note(run, i,
              "no password is given: put it into PGPASSWORD, or run this on a terminal to be asked");
     return true;
+}
+
+static void on_done(void *context, size_t i, const struct sslmode_facts *facts)
+{
+    struct run *run = context;
+
+    teller_complete(&run->teller, i, facts);
 }
 
 static void ask_for_password(struct run *run)
@@ -248,7 +253,11 @@ static void ask_for_password(struct run *run)
 static int probe_all(struct run *run)
 {
     const struct once_options options = {
-        .at_once = AT_ONCE, .observed = on_observed, .context = run};
+        .at_once = AT_ONCE,
+        .observed = on_observed,
+        .done = on_done,
+        .side_attempts = run->teller.form != TELL_TABLE, /* which would not show them */
+        .context = run};
     char error[256] = "";
     struct once *once = once_new(run->set, &options, error, sizeof error);
     const size_t *counts = run->teller.counts;

@@ -122,7 +122,8 @@ static void tell(struct teller *t, size_t i)
     struct report r = {.server = &t->set->servers[i],
                        .named = t->named,
                        .inspect = &told->inspect,
-                       .login = told->has_login ? &told->login : NULL};
+                       .login = told->has_login ? &told->login : NULL,
+                       .sslmodes = &told->sslmodes};
     struct buf text = BUF_INIT(REPORT_MAX_BYTES);
 
     memcpy(r.notes, told->notes, sizeof r.notes);
@@ -143,8 +144,9 @@ static void tell(struct teller *t, size_t i)
     t->failed |= !teller_write(&text);
 }
 
-void teller_complete(struct teller *t, size_t i)
+void teller_complete(struct teller *t, size_t i, const struct sslmode_facts *sslmodes)
 {
+    t->results[i].sslmodes = *sslmodes;
     t->results[i].complete = true;
     for (; t->next < t->set->n_servers && t->results[t->next].complete; t->next++) {
         tell(t, t->next);

@@ -8,6 +8,7 @@ enum teller_form { TELL_REPORTS, TELL_TABLE, TELL_JSON };
 /* One server's results until they are told. */
 struct told {
     struct observation inspect, login;
+    struct sslmode_facts sslmodes;
     bool has_inspect, has_login, complete;
     const char *notes[REPORT_MAX_NOTES]; /* borrowed */
 };
@@ -33,7 +34,7 @@ void teller_deinit(struct teller *t);
 void teller_keep(struct teller *t, size_t i, const struct observation *o);
 
 /* Nothing more will come of server i. */
-void teller_complete(struct teller *t, size_t i);
+void teller_complete(struct teller *t, size_t i, const struct sslmode_facts *sslmodes);
 
 /* After the last one. */
 void teller_end(struct teller *t);

@@ -16,6 +16,7 @@ const char *const level_names[LEVEL_COUNT] = {
     [LEVEL_ENDPOINT] = "an endpoint",
     [LEVEL_LOGIN] = "login",
     [LEVEL_PROMISE] = "promise",
+    [LEVEL_POLICY] = "policy",
     [LEVEL_LIMITS] = "limits",
 };
 
@@ -142,6 +143,11 @@ const struct key config_keys[] = {
      "Labels of your own for `pgtls_server_labels_info`: a mapping, at most 10 per server; those "
      "of outer levels are added."},
 
+    {"policy", SLOT_POLICY, KEY_POLICY, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, "false",
+     "Find out now and then which sslmodes work and whether plaintext is accepted, by a connection "
+     "of the other kind that sends no credential: `true`, `false`, or a mapping of the key below. A "
+     "server that refuses it writes a line into its log. See [sslmodes](sslmodes.md)."},
+
     {"promise", SLOT_PROMISE, KEY_PROMISE, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
      "What the endpoint claims to be: a mapping of the keys below, each inherited by itself. A "
      "broken promise degrades the endpoint and never takes it down. See "
@@ -166,6 +172,9 @@ const struct key config_keys[] = {
      "true if there is a user", "Is there a login probe at all?"},
     {"interval", SLOT_LOGIN_INTERVAL, KEY_DURATION, LEVEL_BIT(LEVEL_LOGIN), NS_PER_S,
      86400 * NS_PER_S, NULL, 0, NULL, "60s", "Time between two logins."},
+
+    {"interval", SLOT_POLICY_INTERVAL, KEY_DURATION, LEVEL_BIT(LEVEL_POLICY), 60 * NS_PER_S,
+     30 * 86400 * NS_PER_S, NULL, 0, NULL, "24h", "Time between two such attempts."},
 
     {"in_flight", SLOT_IN_FLIGHT, KEY_INTEGER, LEVEL_BIT(LEVEL_LIMITS), 1, 100000, NULL, 0, NULL,
      "1024", "Probes at the same time, in all."},

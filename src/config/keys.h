@@ -20,6 +20,7 @@ enum level {
     LEVEL_ENDPOINT,
     LEVEL_LOGIN,
     LEVEL_PROMISE,
+    LEVEL_POLICY,
     LEVEL_LIMITS,
     LEVEL_COUNT
 };
@@ -43,6 +44,7 @@ enum key_type {
     KEY_PINS,     /* a list of SHA-256 fingerprints */
     KEY_DSN,      /* sets other slots of its level */
     KEY_LOGIN,    /* true, false or a mapping of level login */
+    KEY_POLICY,   /* true, false or a mapping of level policy */
     KEY_PROMISE,  /* a mapping of level promise */
     KEY_NODE      /* structure, walked by the caller */
 };
@@ -77,6 +79,8 @@ enum slot {
     SLOT_LOGIN_INTERVAL,
     SLOT_REQUIRE,
     SLOT_LABELS,
+    SLOT_POLICY,
+    SLOT_POLICY_INTERVAL,
     SLOT_PROMISE,
     SLOT_ROLE,
     SLOT_POOLED,

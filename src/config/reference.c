@@ -111,6 +111,7 @@ static void add_bounds(struct buf *to, const struct key *key)
         buf_add_str(&b, "list");
         break;
     case KEY_LOGIN:
+    case KEY_POLICY:
         buf_add_str(&b, "`true`, `false`, mapping");
         break;
     case KEY_NODE:
@@ -184,6 +185,7 @@ void config_print_reference(struct buf *to)
     add_table(to, "In `defaults`, a cluster or an endpoint", ANY_SERVER_LEVEL);
     add_table(to, "In `login`", LEVEL_BIT(LEVEL_LOGIN));
     add_table(to, "In `promise`", LEVEL_BIT(LEVEL_PROMISE));
+    add_table(to, "In `policy`", LEVEL_BIT(LEVEL_POLICY));
     add_table(to, "In `limits`", LEVEL_BIT(LEVEL_LIMITS));
     add_dsn_table(to);
 }

@@ -15,6 +15,7 @@
 #define DEFAULT_INTERVAL_NS      (30 * NS_PER_S)
 #define DEFAULT_TIMEOUT_NS       (5 * NS_PER_S)
 #define DEFAULT_LOGIN_NS         (60 * NS_PER_S)
+#define DEFAULT_POLICY_NS        (86400 * NS_PER_S)
 #define DEFAULT_APPLICATION_NAME "pgtls_exporter"
 #define MAX_LABELS               10
 
@@ -154,6 +155,14 @@ static struct promises decide_promises(const struct endpoint_source *source)
     return p;
 }
 
+/* 0: no side attempts. */
+static int64_t decide_policy(const struct endpoint_source *source)
+{
+    return number_of(source, SLOT_POLICY, 0)
+               ? number_of(source, SLOT_POLICY_INTERVAL, DEFAULT_POLICY_NS)
+               : 0;
+}
+
 /* The labels of all layers, inner ones over outer ones of the same name. */
 static void merge_labels(struct building *b, const struct endpoint_source *source,
                          struct server *server)
@@ -220,6 +229,7 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         .interval_ns = number_of(source, SLOT_INTERVAL, DEFAULT_INTERVAL_NS),
         .timeout_ns = number_of(source, SLOT_TIMEOUT, DEFAULT_TIMEOUT_NS),
         .login_interval_ns = number_of(source, SLOT_LOGIN_INTERVAL, DEFAULT_LOGIN_NS),
+        .policy_interval_ns = decide_policy(source),
         .promises = decide_promises(source),
         .endpoint_index = b->n_endpoints,
     };

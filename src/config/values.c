@@ -443,6 +443,18 @@ static bool read_promise(const struct input *in, struct setting *to)
     return true;
 }
 
+static bool read_policy(const struct input *in, struct setting *to)
+{
+    to->number = 1;
+    if (!in->node || in->node->kind == YAML_TEXT)
+        return read_bool(in, to);
+    if (in->node->kind != YAML_MAP)
+        return refuse(in, "%s where true, false or a mapping is needed",
+                      yaml_kind_name(in->node->kind));
+    read_layer(in->reader, in->node, LEVEL_POLICY, in->layer);
+    return true;
+}
+
 static bool read_dsn_value(const struct input *in, struct setting *to)
 {
     (void)to;
@@ -466,11 +478,11 @@ void read_value(const struct input *in, struct setting *to)
         [KEY_BOOL] = read_bool,     [KEY_ENUM] = read_enum,         [KEY_FLAGS] = read_flags,
         [KEY_SECRET] = read_secret, [KEY_LABELS] = read_labels,     [KEY_DSN] = read_dsn_value,
         [KEY_LOGIN] = read_login,   [KEY_NODE] = read_node,         [KEY_NETWORKS] = read_networks,
-        [KEY_PINS] = read_pins,     [KEY_PROMISE] = read_promise,
+        [KEY_PINS] = read_pins,     [KEY_PROMISE] = read_promise,   [KEY_POLICY] = read_policy,
     };
     static const unsigned structured = 1U << KEY_FLAGS | 1U << KEY_LABELS | 1U << KEY_NETWORKS |
                                        1U << KEY_PINS | 1U << KEY_LOGIN | 1U << KEY_PROMISE |
-                                       1U << KEY_NODE;
+                                       1U << KEY_POLICY | 1U << KEY_NODE;
 
     if (in->node && in->node->kind == YAML_NULL)
         refuse(in, "no value; leave the key out or give one");

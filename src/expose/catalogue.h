@@ -50,6 +50,8 @@ void emit_hostname_verified(struct sink *k, const struct server_state *s);
 void emit_pin_matched(struct sink *k, const struct server_state *s);
 void emit_tls_info(struct sink *k, const struct server_state *s);
 void emit_hello_retries(struct sink *k, const struct server_state *s);
+void emit_sslmode_works(struct sink *k, const struct server_state *s);
+void emit_plaintext_accepted(struct sink *k, const struct server_state *s);
 
 /* Roles, lag and promises: metrics_promises.c. */
 void emit_in_recovery(struct sink *k, const struct server_state *s);

@@ -80,6 +80,13 @@ const char *const health_keys[] = {
     "endpoints[].servers[].promises.pooled",
     "endpoints[].servers[].promises.max_lag",
     "endpoints[].servers[].promises.addresses",
+    "endpoints[].servers[].sslmodes",
+    "endpoints[].servers[].sslmodes.disable",
+    "endpoints[].servers[].sslmodes.allow",
+    "endpoints[].servers[].sslmodes.prefer",
+    "endpoints[].servers[].sslmodes.require",
+    "endpoints[].servers[].sslmodes.verify-ca",
+    "endpoints[].servers[].sslmodes.verify-full",
     "endpoints[].servers[].sessions",
 };
 const size_t health_key_count = sizeof health_keys / sizeof *health_keys;
@@ -187,17 +194,28 @@ static json_t *promises_json(const struct server_state *s)
     return health_promises(kept);
 }
 
+static json_t *sslmodes_json(const struct server_state *s)
+{
+    struct sslmode_verdict verdicts[SSLMODE_COUNT];
+    json_t *json = json_object();
+
+    sslmodes_decide(s->config, &s->sslmodes, verdicts);
+    for (size_t i = 0; i < SSLMODE_COUNT; i++)
+        json_object_set_new(json, sslmode_name((enum sslmode)i), verdict(verdicts[i].works));
+    return json;
+}
+
 /* What logins learned; of now only while the latest is good. */
 static json_t *role_json(const struct server_state *s)
 {
     const struct probe_state *login = &s->probes[PROBE_LOGIN];
     bool good = login->configured && login->ran && login->good && !login->internal;
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:[]}", "pooler",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:[]}", "pooler",
                      verdict(good ? s->pooler : VERDICT_UNKNOWN), "in_recovery",
                      verdict(good ? s->in_recovery : VERDICT_UNKNOWN), "replication_lag_seconds",
                      good && s->lag_known ? seconds(s->lag_ns) : json_null(), "promises",
-                     promises_json(s), "sessions");
+                     promises_json(s), "sslmodes", sslmodes_json(s), "sessions");
 }
 
 static bool is_stale(const struct probe_state *p, int64_t now_ns)

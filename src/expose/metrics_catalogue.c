@@ -94,6 +94,14 @@ const struct family family_catalogue[] = {
     COUNTER("pgtls_tls_hello_retries_total", "", "", .server = emit_hello_retries,
             .help = "Handshakes in which the server asked for another key share, which costs a "
                     "round trip."),
+    GAUGE("pgtls_sslmode_works", "", "sslmode", .server = emit_sslmode_works,
+          .help = "1 if psql gets in with this sslmode and the settings otherwise configured, 0 if "
+                  "not; absent while the facts do not decide, and without a policy setting."),
+    GAUGE("pgtls_plaintext_accepted", "", "", .server = emit_plaintext_accepted,
+          .help =
+              "1 if the server lets the configured user in without TLS as far as pg_hba.conf or "
+              "its equivalent goes, 0 if it refuses; absent until tried, and without a policy "
+              "setting."),
     INFO("pgtls_server_info", "server_version, pooler, auth_method, channel_binding",
          .server = emit_server_info,
          .help = "What the server told about itself; an empty value is not known."),

@@ -123,3 +123,26 @@ void emit_hello_retries(struct sink *k, const struct server_state *s)
     if (server_uses_tls(s->config))
         sink_plain_u64(k, s->hello_retries);
 }
+
+/* For the budget's sake only where somebody asked for it. */
+void emit_sslmode_works(struct sink *k, const struct server_state *s)
+{
+    struct sslmode_verdict verdicts[SSLMODE_COUNT];
+
+    if (s->config->policy_interval_ns == 0)
+        return;
+    sslmodes_decide(s->config, &s->sslmodes, verdicts);
+    for (size_t i = 0; i < SSLMODE_COUNT; i++) {
+        if (verdicts[i].works != VERDICT_UNKNOWN)
+            sink_one_u64(k, "sslmode", sslmode_name((enum sslmode)i),
+                         verdicts[i].works == VERDICT_YES);
+    }
+}
+
+void emit_plaintext_accepted(struct sink *k, const struct server_state *s)
+{
+    enum verdict in = s->sslmodes.legs[LEG_PLAIN].in;
+
+    if (s->config->policy_interval_ns > 0 && !s->config->unix_socket && in != VERDICT_UNKNOWN)
+        sink_plain_u64(k, in == VERDICT_YES);
+}

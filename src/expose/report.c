@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAIR_COLUMNS 12
+#define PAIR_COLUMNS   12
+#define MODE_COLUMNS   13
+#define ANSWER_COLUMNS 5
 
 static const struct {
     const char *word;
@@ -134,6 +136,36 @@ static bool has_chain(const struct report *r)
     return r->inspect->chain && r->inspect->chain->count > 0;
 }
 
+static bool knows_sslmodes(const struct report *r)
+{
+    return r->sslmodes && r->sslmodes->known;
+}
+
+static void section_sslmodes(const struct writer *w, const struct report *r)
+{
+    static const struct {
+        const char *word;
+        enum tint tint;
+    } answers[] = {[VERDICT_UNKNOWN] = {"?", TINT_DIM},
+                   [VERDICT_NO] = {"no", TINT_NONE},
+                   [VERDICT_YES] = {"yes", TINT_GOOD}};
+    struct sslmode_verdict verdicts[SSLMODE_COUNT];
+
+    report_sslmodes(r, verdicts);
+    for (int mode = 0; mode < SSLMODE_COUNT; mode++) {
+        const struct sslmode_verdict *v = &verdicts[mode];
+
+        write_spaces(w, REPORT_INDENT);
+        write_padded(w, mode == (int)r->server->sslmode ? TINT_STRONG : TINT_NONE,
+                     sslmode_name((enum sslmode)mode), MODE_COLUMNS);
+        write_padded(w, answers[v->works].tint, answers[v->works].word, ANSWER_COLUMNS);
+        write_text(w, TINT_NONE,
+                   v->works == VERDICT_UNKNOWN ? "not known"
+                                               : sslmode_reason(r->server, (enum sslmode)mode, v));
+        buf_add_char(w->to, '\n');
+    }
+}
+
 static bool knows_server(const struct report *r)
 {
     return report_server_version(r) || report_auth_method(r);
@@ -207,6 +239,7 @@ static const struct {
     {"Timeline", always, section_timeline},
     {"TLS", has_tls, section_tls},
     {"Certificates", has_chain, section_certificates},
+    {"sslmodes that work", knows_sslmodes, section_sslmodes},
     {"Server", knows_server, section_server},
     {"Fault", has_fault, section_fault},
 };

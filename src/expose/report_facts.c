@@ -101,6 +101,13 @@ const char *report_conclusion(const struct report *r)
            "this; the cause is at the server or at what stands before it.";
 }
 
+void report_sslmodes(const struct report *r, struct sslmode_verdict verdicts[SSLMODE_COUNT])
+{
+    const struct sslmode_facts nothing = {.known = false};
+
+    sslmodes_decide(r->server, r->sslmodes ? r->sslmodes : &nothing, verdicts);
+}
+
 /* --- phases and times ------------------------------------------------------------------------- */
 
 enum phase report_phase(const struct report *r)

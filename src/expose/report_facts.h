@@ -43,6 +43,9 @@ const char *report_auth_method(const struct report *r);
 #define VERIFY_TEXT_SIZE 64
 const char *verify_text(int code, char to[VERIFY_TEXT_SIZE]);
 
+/* Which sslmodes work; all unknown when nobody asked. */
+void report_sslmodes(const struct report *r, struct sslmode_verdict verdicts[SSLMODE_COUNT]);
+
 /* What can be concluded from a failure beyond its catalogue row, or NULL. */
 const char *report_conclusion(const struct report *r);
 

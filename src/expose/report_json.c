@@ -141,6 +141,22 @@ static json_t *fault_json(const struct report *r)
                      "remedy", health_text(row->remedy));
 }
 
+static json_t *sslmodes_json(const struct report *r)
+{
+    struct sslmode_verdict verdicts[SSLMODE_COUNT];
+    json_t *json = json_object();
+
+    report_sslmodes(r, verdicts);
+    for (int i = 0; i < SSLMODE_COUNT; i++) {
+        enum sslmode mode = (enum sslmode)i;
+
+        json_object_set_new(json, sslmode_name(mode),
+                            json_pack("{s:o, s:o}", "works", verdict(verdicts[i].works), "reason",
+                                      health_text(sslmode_reason(r->server, mode, &verdicts[i]))));
+    }
+    return json;
+}
+
 static json_t *notes_json(const struct report *r)
 {
     json_t *json = json_array();
@@ -169,12 +185,12 @@ static json_t *server_json(const struct report *r)
     json_t *json = json_object(), *more;
     bool ok = add_identity(json, r->server, r->named);
 
-    more = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address",
+    more = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address",
                      health_text(r->inspect->address), "state", state_name(report_state(r)), "time",
                      health_time(report_time_ns(r)), "seconds", seconds(report_duration_ns(r)),
                      "phases", phases_json(r), "tls", tls_json(r), "certificates",
                      certificates_json(r), "verdicts", verdicts_json(r), "facts", facts_json(r),
-                     "fault", fault_json(r), "notes", notes_json(r));
+                     "sslmodes", sslmodes_json(r), "fault", fault_json(r), "notes", notes_json(r));
     ok = ok && more && json_object_update(json, more) == 0;
     json_decref(more);
     if (ok)

@@ -2,6 +2,7 @@
 #include "pgtls/probe/once.h"
 
 #include "probe.h"
+#include "side.h"
 
 #include "pgtls/base/str.h"
 #include "pgtls/net/arrival.h"
@@ -15,6 +16,8 @@ struct turn {
     size_t index;
     struct learned learned;
     bool login_due;
+    struct sslmode_facts facts;
+    struct side side;
 };
 
 struct once {
@@ -41,7 +44,22 @@ static bool start(struct turn *turn, enum probe_kind kind)
     return probe_start(&once->host, kind, once->set, server, &turn->learned, turn) != NULL;
 }
 
-/* Out of memory is an observation, too. */
+/* Goes on with the side attempts that are left. False when there are none (more): the server is
+ * done with. */
+static bool go_on(struct turn *turn)
+{
+    struct once *once = turn->once;
+    const struct server *server = &once->set->servers[turn->index];
+
+    while (turn->side.left) {
+        if (side_start(&turn->side, &once->host, once->set, server, turn))
+            return true;
+    }
+    once->options.done(once->options.context, turn->index, &turn->facts);
+    return false;
+}
+
+/* Out of memory is an observation, too, and the last one. */
 static void report_no_memory(struct turn *turn, enum probe_kind kind)
 {
     struct once *once = turn->once;
@@ -50,6 +68,7 @@ static void report_no_memory(struct turn *turn, enum probe_kind kind)
     observation_init(&o, kind);
     o.fault = FAULT_LOCAL_MEMORY;
     once->options.observed(once->options.context, turn->index, &o);
+    once->options.done(once->options.context, turn->index, &turn->facts);
 }
 
 /* Starts what the round has room for. */
@@ -67,9 +86,23 @@ static void fill(struct once *once)
     }
 }
 
-static void on_finished(struct probe *p, void *owner)
+static void observe(struct turn *turn, const struct probe *p)
 {
-    struct turn *turn = owner;
+    const struct observation *o = &p->observation;
+
+    if (turn->side.running) {
+        sslmode_facts_side(&turn->facts, turn->side.leg, o);
+        return;
+    }
+    if (o->probe == PROBE_INSPECT)
+        sslmode_facts_inspect(&turn->facts, o);
+    else
+        sslmode_facts_login(&turn->facts, o);
+}
+
+/* A probe of the server itself is over. True: something more has been started. */
+static bool proceed(struct turn *turn, const struct probe *p)
+{
     struct once *once = turn->once;
     bool good = p->observation.probe == PROBE_INSPECT && p->observation.fault == FAULT_NONE;
     bool follow;
@@ -77,13 +110,36 @@ static void on_finished(struct probe *p, void *owner)
     turn->login_due = good && p->server->login;
     if (good)
         learned_take(&turn->learned, p);
-    follow = once->options.observed(once->options.context, turn->index, &p->observation) &&
-             turn->login_due;
-    probe_free(p);
-    if (follow && start(turn, PROBE_LOGIN))
-        return;
-    if (follow)
+    follow = once->options.observed(once->options.context, turn->index, &p->observation);
+    if (turn->login_due && !follow)
+        return false; /* it comes later */
+    if (turn->login_due) {
+        if (start(turn, PROBE_LOGIN))
+            return true;
         report_no_memory(turn, PROBE_LOGIN);
+        return false;
+    }
+    if (once->options.side_attempts)
+        turn->side.left = side_wanted(p->server, &turn->facts);
+    return go_on(turn);
+}
+
+static void on_finished(struct probe *p, void *owner)
+{
+    struct turn *turn = owner;
+    struct once *once = turn->once;
+    bool more;
+
+    observe(turn, p);
+    if (turn->side.running) {
+        side_finish(&turn->side);
+        more = go_on(turn);
+    } else {
+        more = proceed(turn, p);
+    }
+    probe_free(p);
+    if (more)
+        return;
     once->in_flight--;
     fill(once);
 }

@@ -13,6 +13,9 @@
 
 #define RETRY_MS 5 /* how often a queue held back by the rate of connections is looked at */
 
+/* How soon a side attempt that told nothing is tried again, if the policy's interval is longer. */
+#define SIDE_AGAIN_NS (600 * NS_PER_S)
+
 static void on_due(uv_timer_t *timer);
 
 /* --- when ---------------------------------------------------------------------------------------
@@ -31,6 +34,8 @@ static void arm(struct watched *w)
         return;
     if (login_may_run(w) && w->slots[PROBE_LOGIN].due_ns < at_ns)
         at_ns = w->slots[PROBE_LOGIN].due_ns;
+    if (w->side_wanted && w->side_due_ns < at_ns)
+        at_ns = w->side_due_ns;
     uv_update_time(w->context->host.loop);
     left_ns = at_ns - (int64_t)uv_now(w->context->host.loop) * NS_PER_MS;
     uv_timer_start(&w->timer, on_due,
@@ -82,6 +87,20 @@ static void start(struct watched *w, enum probe_kind kind, int64_t now_ns)
     arm(w);
 }
 
+/* No probe: it is in no counter, and late it cannot be. */
+static void start_side(struct watched *w, int64_t now_ns)
+{
+    w->side.left &= w->side_wanted;
+    if (w->side.left == 0) /* a new turn */
+        w->side.left = w->side_wanted;
+    w->probe = side_start(&w->side, &w->context->host, w->set, w->server, w);
+    if (w->probe)
+        return;
+    caps_leave(&w->context->caps, w->entered_as);
+    w->side_due_ns = now_ns + SIDE_AGAIN_NS;
+    arm(w);
+}
+
 /* Which probe is due; PROBE_COUNT when none is. */
 static enum probe_kind due_kind(const struct watched *w, int64_t now_ns)
 {
@@ -97,14 +116,17 @@ static bool try_start(struct watched *w)
     int64_t now_ns = clock_monotonic_ns();
     enum probe_kind kind = due_kind(w, now_ns);
 
-    if (kind == PROBE_COUNT) {
+    if (kind == PROBE_COUNT && !(w->side_wanted && w->side_due_ns <= now_ns)) {
         arm(w);
         return true;
     }
     if (!caps_enter(&w->context->caps, w->address, now_ns))
         return false;
     str_copy(w->entered_as, sizeof w->entered_as, w->address);
-    start(w, kind, now_ns);
+    if (kind == PROBE_COUNT)
+        start_side(w, now_ns);
+    else
+        start(w, kind, now_ns);
     return true;
 }
 
@@ -232,6 +254,17 @@ static void cut_backoff(struct watched *w, int64_t now_ns)
         login->due_ns = now_ns;
 }
 
+/* What a side attempt would tell, after what is known now. */
+static void want_side(struct watched *w)
+{
+    w->side_wanted = 0;
+    if (w->server->policy_interval_ns == 0)
+        return;
+    server_state_lock(w->state);
+    w->side_wanted = side_wanted(w->server, &w->state->sslmodes);
+    server_state_unlock(w->state);
+}
+
 static void fold(struct watched *w, struct probe *p)
 {
     const struct observation *o = &p->observation;
@@ -260,6 +293,21 @@ static void fold(struct watched *w, struct probe *p)
     }
     change = fleet_apply(w->state, o, slot->interval_ns);
     log_change(w, o, &change);
+    want_side(w);
+}
+
+static void fold_side(struct watched *w, const struct probe *p)
+{
+    const struct observation *o = &p->observation;
+    int64_t now_ns = clock_monotonic_ns(), interval_ns = w->server->policy_interval_ns;
+    bool told = o->legs[w->side.leg].in != VERDICT_UNKNOWN;
+
+    fleet_apply_side(w->state, w->side.leg, o);
+    if (w->side.left)
+        w->side_due_ns = now_ns;
+    else
+        w->side_due_ns =
+            now_ns + (told || interval_ns < SIDE_AGAIN_NS ? interval_ns : SIDE_AGAIN_NS);
 }
 
 /* Another configuration: it begins anew, before a login relies on what was true of the old one. */
@@ -267,6 +315,8 @@ static void forget(struct watched *w)
 {
     learned_forget(&w->learned);
     w->outdated = w->inspect_good = w->retried = false;
+    w->side_wanted = w->side.left = 0;
+    w->side_due_ns = 0;
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -287,18 +337,31 @@ static void let_go(struct watched *w)
     uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }
 
+static void count_end(struct watched *w, const struct probe *p)
+{
+    struct self *self = w->context->self;
+
+    atomic_fetch_sub(&self->probes_in_flight, 1);
+    atomic_fetch_add(&self->missing_timestamps, p->observation.missing_timestamps);
+}
+
 static void on_finished(struct probe *p, void *owner)
 {
     struct watched *w = owner;
     struct watch_context *c = w->context;
-    bool room;
+    bool room, counts = !p->cancelled && !w->removed && !w->outdated;
 
     w->probe = NULL;
     room = caps_leave(&c->caps, w->entered_as);
-    atomic_fetch_sub(&c->self->probes_in_flight, 1);
-    atomic_fetch_add(&c->self->missing_timestamps, p->observation.missing_timestamps);
-    if (!p->cancelled && !w->removed && !w->outdated && !retry_with_new_secret(w, p))
-        fold(w, p);
+    if (w->side.running) {
+        side_finish(&w->side);
+        if (counts)
+            fold_side(w, p);
+    } else {
+        count_end(w, p);
+        if (counts && !retry_with_new_secret(w, p))
+            fold(w, p);
+    }
     probe_free(p);
     if (w->outdated)
         forget(w);
@@ -382,6 +445,9 @@ void watched_update(struct watched *w, struct endpoint_set *set, const struct se
         change_interval(&w->slots[PROBE_LOGIN], before->login_interval_ns,
                         server->login_interval_ns, now_ns);
     }
+    if (w->side_due_ns > now_ns + server->policy_interval_ns)
+        w->side_due_ns = now_ns + server->policy_interval_ns;
+    want_side(w);
     if (server->login && !before->login)
         w->slots[PROBE_LOGIN].due_ns = now_ns; /* its turns until now were nobody's */
     w->learned.plain_query = false;

@@ -1,6 +1,7 @@
 #pragma once
 /* One server as its worker watches it: when what is due, what was learned, what is in flight. */
 #include "probe.h"
+#include "side.h"
 
 #include "pgtls/model/self.h"
 #include "pgtls/probe/caps.h"
@@ -19,6 +20,9 @@ struct watched {
     const struct server *server;
     struct learned learned;
     struct slot slots[PROBE_COUNT];
+    struct side side;
+    unsigned side_wanted; /* by the latest inspect; 0 without a policy */
+    int64_t side_due_ns;
     bool inspect_good;
     bool outdated; /* what is in flight tells of a configuration that is no longer in force */
     bool retried;  /* this login failure has had its immediate retry with the new secret */

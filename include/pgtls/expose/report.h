@@ -21,10 +21,11 @@ struct report_style {
 #define REPORT_MAX_NOTES 3
 struct report {
     const struct server *server;
-    bool named;                          /* it has a cluster and an endpoint worth showing */
-    const struct observation *inspect;   /* never NULL */
-    const struct observation *login;     /* NULL: none ran */
-    const char *notes[REPORT_MAX_NOTES]; /* what the caller has to say, up to the first NULL */
+    bool named;                           /* it has a cluster and an endpoint worth showing */
+    const struct observation *inspect;    /* never NULL */
+    const struct observation *login;      /* NULL: none ran */
+    const struct sslmode_facts *sslmodes; /* NULL: nobody asked */
+    const char *notes[REPORT_MAX_NOTES];  /* what the caller has to say, up to the first NULL */
 };
 
 /* Up: the inspect was good, and the login if one ran. Unknown: our own side failed. */

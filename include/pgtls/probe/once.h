@@ -4,6 +4,7 @@
  * only after a good inspect, at the address that one found. One thread. */
 #include "pgtls/model/observation.h"
 #include "pgtls/model/server.h"
+#include "pgtls/model/sslmode_works.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +18,11 @@ struct once_options {
     /* A probe of servers[i] is over; the observation is borrowed for the call. True after a good
      * inspect of a server that has a login: let the login follow at once. Ignored otherwise. */
     bool (*observed)(void *context, size_t i, const struct observation *o);
+
+    /* Nothing more will come of servers[i]; what its probes, and side attempts if they are wanted,
+     * told about sslmodes. */
+    void (*done)(void *context, size_t i, const struct sslmode_facts *facts);
+    bool side_attempts;
     void *context;
 };
 
