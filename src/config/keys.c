@@ -17,6 +17,7 @@ const char *const level_names[LEVEL_COUNT] = {
     [LEVEL_LOGIN] = "login",
     [LEVEL_PROMISE] = "promise",
     [LEVEL_POLICY] = "policy",
+    [LEVEL_SESSION] = "session",
     [LEVEL_LIMITS] = "limits",
 };
 
@@ -167,6 +168,21 @@ const struct key config_keys[] = {
     {"addresses", SLOT_ADDRESSES, KEY_NETWORKS, LEVEL_BIT(LEVEL_PROMISE), 0, 0, NULL, 0, NULL, NULL,
      "Numeric addresses and blocks (`192.0.2.0/24`): the address that a probe used is one of "
      "them."},
+
+    {"session", SLOT_SESSIONS, KEY_SESSIONS, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
+     "Connections that are kept open, to see what drops them: a list of at most 4 mappings of the "
+     "keys below, `[]` for none. Needs a login. With several servers each has its own. See "
+     "[sessions](sessions.md)."},
+    {"idle", SLOT_SESSION_IDLE, KEY_DURATION, LEVEL_BIT(LEVEL_SESSION), NS_PER_S,
+     7 * 86400 * NS_PER_S, NULL, 0, NULL, NULL,
+     "Required. How long the connection is left alone before one small query shows that it is "
+     "still good."},
+    {"name", SLOT_NAME, KEY_TEXT, LEVEL_BIT(LEVEL_SESSION), 0, 63, NULL, 0, NULL,
+     "the idle time as written", "Label `session`; no two of a server share one."},
+    {"keepalives_idle", SLOT_SESSION_KEEPALIVES, KEY_DURATION, LEVEL_BIT(LEVEL_SESSION), NS_PER_S,
+     9 * 3600 * NS_PER_S, NULL, 0, NULL, "the system's",
+     "The kernel's TCP keepalives begin when the connection has been idle for this long; whole "
+     "seconds count. As in a client that sets it, they may keep a firewall from forgetting it."},
 
     {"enabled", SLOT_LOGIN, KEY_BOOL, LEVEL_BIT(LEVEL_LOGIN), 0, 0, NULL, 0, NULL,
      "true if there is a user", "Is there a login probe at all?"},

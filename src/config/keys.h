@@ -21,6 +21,7 @@ enum level {
     LEVEL_LOGIN,
     LEVEL_PROMISE,
     LEVEL_POLICY,
+    LEVEL_SESSION,
     LEVEL_LIMITS,
     LEVEL_COUNT
 };
@@ -46,6 +47,7 @@ enum key_type {
     KEY_LOGIN,    /* true, false or a mapping of level login */
     KEY_POLICY,   /* true, false or a mapping of level policy */
     KEY_PROMISE,  /* a mapping of level promise */
+    KEY_SESSIONS, /* a list of mappings of level session */
     KEY_NODE      /* structure, walked by the caller */
 };
 
@@ -86,6 +88,9 @@ enum slot {
     SLOT_POOLED,
     SLOT_MAX_LAG,
     SLOT_ADDRESSES,
+    SLOT_SESSIONS,
+    SLOT_SESSION_IDLE,
+    SLOT_SESSION_KEEPALIVES,
     SLOT_NAME,
     SLOT_ENDPOINTS,
     SLOT_DEFAULTS,
@@ -122,7 +127,7 @@ struct setting {
     int64_t number;   /* numbers, durations, booleans, index or bits of names */
     const struct label *labels;
     size_t n_labels;
-    void *items; /* of KEY_NETWORKS and KEY_PINS */
+    void *items; /* of KEY_NETWORKS, KEY_PINS and KEY_SESSIONS */
     size_t n_items;
     const struct yaml_node *node; /* of KEY_NODE */
 };

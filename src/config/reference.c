@@ -106,6 +106,7 @@ static void add_bounds(struct buf *to, const struct key *key)
     case KEY_PROMISE:
         buf_add_str(&b, "mapping");
         break;
+    case KEY_SESSIONS:
     case KEY_NETWORKS:
     case KEY_PINS:
         buf_add_str(&b, "list");
@@ -186,6 +187,7 @@ void config_print_reference(struct buf *to)
     add_table(to, "In `login`", LEVEL_BIT(LEVEL_LOGIN));
     add_table(to, "In `promise`", LEVEL_BIT(LEVEL_PROMISE));
     add_table(to, "In `policy`", LEVEL_BIT(LEVEL_POLICY));
+    add_table(to, "In an item of `session`", LEVEL_BIT(LEVEL_SESSION));
     add_table(to, "In `limits`", LEVEL_BIT(LEVEL_LIMITS));
     add_dsn_table(to);
 }

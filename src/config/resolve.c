@@ -198,6 +198,16 @@ static void merge_labels(struct building *b, const struct endpoint_source *sourc
     server->n_labels = n;
 }
 
+static void take_sessions(const struct endpoint_source *source, struct server *s)
+{
+    const struct setting *sessions = in_force(source, SLOT_SESSIONS);
+
+    if (!sessions)
+        return;
+    s->sessions = sessions->items;
+    s->n_sessions = sessions->n_items;
+}
+
 /* What all servers of the endpoint have in common. */
 static struct server common_settings(struct building *b, const struct endpoint_source *source)
 {
@@ -235,6 +245,7 @@ static struct server common_settings(struct building *b, const struct endpoint_s
     };
 
     s.login = s.user && number_of(source, SLOT_LOGIN, 1) != 0;
+    take_sessions(source, &s);
     if (!s.dbname)
         s.dbname = s.user;
     if (!s.application_name)
@@ -279,6 +290,9 @@ static void check_common(struct building *b, const struct endpoint_source *sourc
                      "ssl_min_protocol_version: %s is newer than ssl_max_protocol_version %s",
                      s->ssl_min_protocol_version, s->ssl_max_protocol_version);
     check_promises(report, source, s);
+    if (s->n_sessions > 0 && !s->login)
+        report_error(report, place_of(source, SLOT_SESSIONS),
+                     "session: needs a login; give a user, or `session: []` here");
     if (s->timeout_ns > s->interval_ns) {
         struct buf b1 = BUF_INIT(64), b2 = BUF_INIT(64);
         bool timeout_set = in_force(source, SLOT_TIMEOUT) != NULL;

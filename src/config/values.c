@@ -473,16 +473,20 @@ static bool read_node(const struct input *in, struct setting *to)
 void read_value(const struct input *in, struct setting *to)
 {
     static bool (*const readers[])(const struct input *, struct setting *) = {
-        [KEY_TEXT] = read_text,     [KEY_PATH] = read_path,         [KEY_HOSTS] = read_list,
-        [KEY_PORTS] = read_list,    [KEY_DURATION] = read_duration, [KEY_INTEGER] = read_integer,
-        [KEY_BOOL] = read_bool,     [KEY_ENUM] = read_enum,         [KEY_FLAGS] = read_flags,
-        [KEY_SECRET] = read_secret, [KEY_LABELS] = read_labels,     [KEY_DSN] = read_dsn_value,
-        [KEY_LOGIN] = read_login,   [KEY_NODE] = read_node,         [KEY_NETWORKS] = read_networks,
-        [KEY_PINS] = read_pins,     [KEY_PROMISE] = read_promise,   [KEY_POLICY] = read_policy,
+        [KEY_TEXT] = read_text,         [KEY_PATH] = read_path,
+        [KEY_HOSTS] = read_list,        [KEY_PORTS] = read_list,
+        [KEY_DURATION] = read_duration, [KEY_INTEGER] = read_integer,
+        [KEY_BOOL] = read_bool,         [KEY_ENUM] = read_enum,
+        [KEY_FLAGS] = read_flags,       [KEY_SECRET] = read_secret,
+        [KEY_LABELS] = read_labels,     [KEY_DSN] = read_dsn_value,
+        [KEY_LOGIN] = read_login,       [KEY_NODE] = read_node,
+        [KEY_NETWORKS] = read_networks, [KEY_PINS] = read_pins,
+        [KEY_PROMISE] = read_promise,   [KEY_POLICY] = read_policy,
+        [KEY_SESSIONS] = read_sessions,
     };
     static const unsigned structured = 1U << KEY_FLAGS | 1U << KEY_LABELS | 1U << KEY_NETWORKS |
                                        1U << KEY_PINS | 1U << KEY_LOGIN | 1U << KEY_PROMISE |
-                                       1U << KEY_POLICY | 1U << KEY_NODE;
+                                       1U << KEY_POLICY | 1U << KEY_NODE | 1U << KEY_SESSIONS;
 
     if (in->node && in->node->kind == YAML_NULL)
         refuse(in, "no value; leave the key out or give one");

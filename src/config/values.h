@@ -29,6 +29,7 @@ const char *shown(char to[SHOWN_SIZE], const char *text);
 /* In values_list.c. */
 bool read_networks(const struct input *in, struct setting *to);
 bool read_pins(const struct input *in, struct setting *to);
+bool read_sessions(const struct input *in, struct setting *to);
 
 /* Not empty, at most `max` bytes, printable UTF-8. */
 bool check_text(const struct input *in, size_t max);

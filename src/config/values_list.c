@@ -3,7 +3,9 @@
 
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
+#include "pgtls/config/config.h"
 #include "pgtls/model/promise.h"
+#include "pgtls/model/session.h"
 
 #include <string.h>
 #include <strings.h>
@@ -145,4 +147,68 @@ static bool read_pin(const struct input *in, void *to)
 bool read_pins(const struct input *in, struct setting *to)
 {
     return each_item(in, MAX_PINS, sizeof(struct pin), &to->items, &to->n_items, read_pin);
+}
+
+/* One mapping of level session; a layer of its own says what is set in it. */
+static bool read_session(const struct input *in, struct session_config *to)
+{
+    struct layer layer = {.bad = false};
+    size_t before = in->reader->report->messages->errors;
+    const struct setting *idle = &layer.slots[SLOT_SESSION_IDLE], *name = &layer.slots[SLOT_NAME],
+                         *keepalives = &layer.slots[SLOT_SESSION_KEEPALIVES];
+
+    if (in->node->kind != YAML_MAP)
+        return refuse(in, "%s where a mapping is needed; write for example {idle: 5m}",
+                      yaml_kind_name(in->node->kind));
+    read_layer(in->reader, in->node, LEVEL_SESSION, &layer);
+    if (in->reader->report->messages->errors != before) {
+        in->layer->bad = true; /* also after an unknown key: it may have been meant to be idle */
+        return false;
+    }
+    if (!idle->key)
+        return refuse(in, "no idle time; write for example {idle: 5m}");
+    to->idle_ns = idle->number;
+    to->keepalives_idle_ns = keepalives->key ? keepalives->number : 0;
+    to->name = name->key ? name->text : NULL;
+    for (const struct yaml_entry *e = in->node->first; e && !to->name; e = e->next) {
+        if (strcmp(e->key->text, idle->key->name) == 0)
+            to->name = arena_strdup(in->reader->arena, e->value->text);
+    }
+    if (to->name)
+        return true;
+    report_no_memory(in->reader->report);
+    in->layer->bad = true;
+    return false;
+}
+
+bool read_sessions(const struct input *in, struct setting *to)
+{
+    struct session_config *sessions;
+
+    if (!in->node || in->node->kind != YAML_LIST)
+        return refuse(in, "a list is needed; write for example [{idle: 60s}, {idle: 5m}]");
+    if (in->node->n > MAX_SESSIONS)
+        return refuse(in, "%zu of them; at most %d are allowed", in->node->n, MAX_SESSIONS);
+    sessions = arena_alloc(in->reader->arena, (in->node->n + 1) * sizeof *sessions);
+    to->items = sessions;
+    if (!sessions) {
+        report_no_memory(in->reader->report);
+        in->layer->bad = true;
+        return false;
+    }
+    for (const struct yaml_entry *e = in->node->first; e; e = e->next) {
+        struct input item = *in;
+
+        item.at = e->value->at;
+        item.node = e->value;
+        if (!read_session(&item, &sessions[to->n_items]))
+            return false;
+        for (size_t i = 0; i < to->n_items; i++) {
+            if (strcmp(sessions[i].name, sessions[to->n_items].name) == 0)
+                return refuse(&item, "two are called \"%s\"; give one of them a name of its own",
+                              sessions[i].name);
+        }
+        to->n_items++;
+    }
+    return true;
 }

@@ -84,6 +84,7 @@ static struct server_state *server_state_new(struct endpoint_set *set, const str
     s->probes[PROBE_INSPECT].interval_ns = config->interval_ns;
     s->probes[PROBE_LOGIN].configured = config->login;
     s->probes[PROBE_LOGIN].interval_ns = config->login_interval_ns;
+    fold_configure_sessions(s, config);
     return s;
 }
 
@@ -103,6 +104,7 @@ void server_state_unref(struct server_state *s)
     endpoint_set_unref(s->set);
     pthread_mutex_destroy(&s->lock);
     free(s->labels);
+    free(s->sessions);
     free(s);
 }
 
@@ -224,6 +226,7 @@ static void adopt(struct server_state *s, struct endpoint_set *set, const struct
     s->config = config;
     configure_probe(&s->probes[PROBE_INSPECT], true, config->interval_ns);
     configure_probe(&s->probes[PROBE_LOGIN], config->login, config->login_interval_ns);
+    fold_configure_sessions(s, config);
     fold_promises(s, clock_realtime_ns());
     fold_state(s, now_ns, clock_realtime_ns());
     server_state_unlock(s);

@@ -8,5 +8,8 @@ void fold_state(struct server_state *s, int64_t now_ns, int64_t realtime_ns);
 /* Remembers what a login was told by the back end that answered. */
 void fold_backend(struct server_state *s, const struct observation *o, int64_t now_ns);
 
+/* Takes over which sessions are configured; those that stay keep what is known of them. */
+void fold_configure_sessions(struct server_state *s, const struct server *config);
+
 /* Judges the promises anew after anything changed. */
 void fold_promises(struct server_state *s, int64_t realtime_ns);

@@ -122,6 +122,20 @@ bool server_connects_alike(const struct server *a, const struct server *b)
            secret_same(&a->sslpassword, &b->sslpassword) && pins_same(a, b);
 }
 
+bool server_sessions_alike(const struct server *a, const struct server *b)
+{
+    if (a->n_sessions != b->n_sessions)
+        return false;
+    for (size_t i = 0; i < a->n_sessions; i++) {
+        const struct session_config *x = &a->sessions[i], *y = &b->sessions[i];
+
+        if (strcmp(x->name, y->name) != 0 || x->idle_ns != y->idle_ns ||
+            x->keepalives_idle_ns != y->keepalives_idle_ns)
+            return false;
+    }
+    return true;
+}
+
 /* Names hold no control characters, so that one between them keeps ("ab", "c") and ("a", "bc")
  * apart. */
 uint64_t server_key_hash(const char *cluster, const char *endpoint, const char *name)
@@ -160,4 +174,5 @@ void endpoint_set_drop_login(struct endpoint_set *set, size_t i)
     struct server *servers = (struct server *)(uintptr_t)set->servers;
 
     servers[i].login = false;
+    servers[i].n_sessions = 0; /* they are kept logins */
 }

@@ -446,9 +446,31 @@ static int forget_messages(void **state)
     return 0;
 }
 
+static void test_sessions(void **state)
+{
+    struct endpoint_set *set = load_keys(
+        "host: h, user: u, session: [{idle: 60s}, {idle: 5m, name: pool, keepalives_idle: 30s}]");
+    const struct server *s = set->servers;
+
+    (void)state;
+    assert_int_equal(s->n_sessions, 2);
+    assert_string_equal(s->sessions[0].name, "60s");
+    assert_int_equal(s->sessions[0].idle_ns, 60 * NS_PER_S);
+    assert_int_equal(s->sessions[0].keepalives_idle_ns, 0);
+    assert_string_equal(s->sessions[1].name, "pool");
+    assert_int_equal(s->sessions[1].idle_ns, 300 * NS_PER_S);
+    assert_int_equal(s->sessions[1].keepalives_idle_ns, 30 * NS_PER_S);
+    endpoint_set_unref(set);
+
+    set = load_keys("host: h, user: u, session: []");
+    assert_int_equal(set->servers->n_sessions, 0);
+    endpoint_set_unref(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_inner_levels_win),
         cmocka_unit_test(test_pins_in_every_form),

@@ -109,6 +109,9 @@ struct server_state {
     int64_t lag_ns; /* the largest of the back ends' */
     struct promise_state promises[PROMISE_COUNT];
     struct sslmode_facts sslmodes;
+
+    struct session_state *sessions; /* as in config; none when memory ran out */
+    size_t n_sessions;
 };
 
 struct fleet;
@@ -162,6 +165,14 @@ struct fleet_change fleet_apply_at(struct server_state *s, const struct observat
 
 /* Folds a side attempt on the other leg: into `sslmodes` and nothing else. */
 void fleet_apply_side(struct server_state *s, enum leg leg, const struct observation *o);
+
+/* What happened to a watched session, by its name; one that is no longer configured is ignored.
+ * Opened: it is up. Closed: we ended it, or (refused) it could not be opened. Dropped: somebody
+ * else ended it; `how` is not SESSION_END_NONE. Sessions have no say in the server's state. */
+void fleet_session_opened(struct server_state *s, const char *name);
+void fleet_session_closed(struct server_state *s, const char *name, bool refused);
+void fleet_session_dropped(struct server_state *s, const char *name,
+                           const struct session_drop *drop);
 
 /* Up: the latest result of every configured kind of probe is good. Unknown: a kind has not run yet,
  * or our own side fails. A login that is not run because inspect fails changes nothing here:

@@ -5,6 +5,7 @@
  * reference count, every string and array in one arena. Probes, fleet and pages borrow from it and
  * hold a reference as long as they do. */
 #include "pgtls/model/promise.h"
+#include "pgtls/model/session.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -90,6 +91,9 @@ struct server {
     size_t n_labels;
     struct promises promises;
 
+    const struct session_config *sessions; /* kept open beside the probes; none without login */
+    size_t n_sessions;
+
     size_t endpoint_index; /* in the set's endpoints */
     uint64_t key_hash;     /* of cluster, endpoint and name: schedule and worker follow from it */
 };
@@ -145,6 +149,9 @@ bool server_same(const struct server *a, const struct server *b);
 /* What a probe of one has learned is true of the other: whom to connect to, and how, and as whom.
  * Of two generations of the same server. */
 bool server_connects_alike(const struct server *a, const struct server *b);
+
+/* The same sessions are asked for, in the same order. */
+bool server_sessions_alike(const struct server *a, const struct server *b);
 uint64_t server_key_hash(const char *cluster, const char *endpoint, const char *name);
 
 /* TLS is spoken on this server's connections. */
