@@ -3,14 +3,12 @@
 #include "pgtls/pg/login.h"
 
 #include "pgtls/base/clock.h"
-#include "pgtls/base/stopwatch.h"
 #include "pgtls/base/str.h"
 #include "pgtls/net/arrival.h"
 #include "pgtls/net/socket.h"
 
-#include "login_look.h"
 #include "login_params.h"
-#include "login_query.h"
+#include "login_state.h"
 #include "login_text.h"
 
 #include <errno.h>
@@ -25,30 +23,11 @@
 #define CONSOLE_SUFFIX "/bouncer"
 #define CONSOLE_QUERY  "SHOW VERSION"
 
+/* A session's sign of life. */
+#define CHECK_QUERY "SELECT 1"
+
 /* Turns of one call of login_advance: an endless stream must not keep the loop. */
 #define MAX_TURNS 64
-
-struct login {
-    const struct server *server;
-    PGconn
-        *conn; /* libpq keeps copies of the secrets until PQfinish; nothing can be done about it */
-    int trust_fd; /* the anchors, until the handshake is over */
-    bool tls, anchors;
-    bool connected, querying, console, done;
-    bool plain, fell_back; /* the plain query; because the whole one was refused */
-    bool rest;             /* rest: libpq left some of the record we looked at */
-    enum login_want want;
-    struct evidence e;
-    struct login_look look;
-
-    struct stopwatch auth, query, *running;
-    bool auth_done, query_done;
-    int64_t cpu_mark_ns, idle_since_ns;
-    unsigned missing_timestamps;
-
-    struct login_answer answer;
-    char text[PG_MESSAGE_SIZE]; /* what libpq, or our own side, says about the failure */
-};
 
 /* --- this libpq ------------------------------------------------------------------------------- */
 
@@ -279,9 +258,26 @@ static bool fall_back(struct login *l)
     return true;
 }
 
+/* The session is idle, or is so again: an error that was an answer to its check is no end. */
+static bool kept_idle(struct login *l)
+{
+    PGnotify *notification;
+
+    while ((notification = PQnotifies(l->conn)) != NULL)
+        PQfreemem(notification);
+    if (l->checking) {
+        l->checking = false;
+        l->e.error = (struct pg_error){.present = false};
+        l->look.late_messages = 0;
+    }
+    return true;
+}
+
 /* True: another query is on its way. */
 static bool query_over(struct login *l)
 {
+    if (l->kept)
+        return kept_idle(l);
     if (fall_back(l))
         return send_query(l);
     lap(l);
@@ -371,6 +367,39 @@ enum login_want login_advance(struct login *l)
     if (!l->connected || l->rest || l->look.relay.blocked)
         return LOGIN_WANT_WRITE;
     return l->want;
+}
+
+/* --- a login that is kept --------------------------------------------------------------------- */
+
+bool login_keep(struct login *l)
+{
+    if (!l->done || !l->query_done || l->e.end != END_NONE || PQstatus(l->conn) != CONNECTION_OK)
+        return false;
+    l->done = false;
+    l->kept = true;
+    l->running = NULL;
+    l->want = LOGIN_WANT_READ;
+    if (l->tls)
+        login_look_slim(PQgetssl(l->conn));
+    return true;
+}
+
+void login_check(struct login *l)
+{
+    if (l->done || l->checking)
+        return;
+    l->checking = true;
+    l->want = LOGIN_WANT_READ;
+    login_look_before(&l->look);
+    if (PQsendQuery(l->conn, l->console ? CONSOLE_QUERY : CHECK_QUERY) != 1)
+        fail_libpq(l);
+    else if (flush(l))
+        relay(l);
+}
+
+bool login_checking(const struct login *l)
+{
+    return l->checking;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -490,66 +519,4 @@ void login_free(struct login *l)
         close(l->look.sock);
     }
     free(l);
-}
-
-/* --- result ----------------------------------------------------------------------------------- */
-
-static struct phase_time time_of(const struct stopwatch *w, bool completed)
-{
-    if (!completed)
-        return (struct phase_time){.completed = false};
-    return (struct phase_time){
-        .completed = true, .duration_ns = stopwatch_total_ns(w), .cpu_ns = w->cpu_ns};
-}
-
-/* A text for people: the server's, libpq's, or the system's. */
-static const char *error_text(const struct login *l)
-{
-    switch (l->e.end) {
-    case END_NONE:
-        return "";
-    case END_ERROR_RESPONSE:
-        return l->e.error.message;
-    case END_AUTH_REFUSED:
-        return "the server asks for a password in a way that allow_auth does not list";
-    case END_AUTH_UNSUPPORTED:
-        return "the server asks for an authentication method that is not supported";
-    case END_ERRNO:
-        return strerror(l->e.sys_errno);
-    case END_AUTH_CLIENT:
-        if (l->e.auth_client == AUTH_CLIENT_NO_PASSWORD)
-            return "the server asks for a password, and none is configured";
-        return l->text;
-    default:
-        return l->text;
-    }
-}
-
-void login_result(struct login *l, struct observation *o)
-{
-    const char *text = error_text(l);
-    size_t len = strlen(text);
-
-    while (len > 0 && text[len - 1] == '\n')
-        len--;
-    o->fault = l->e.end == END_NONE ? FAULT_NONE : fault_classify(&l->e);
-    o->phase = l->e.phase;
-    o->how = l->e.end == END_CLOSED ? l->e.how : CLOSE_NONE;
-    o->tls_alert = l->e.tls_alert;
-    str_clean(o->error, sizeof o->error, text, len);
-    str_clean(o->sqlstate, sizeof o->sqlstate, l->e.error.sqlstate, strlen(l->e.error.sqlstate));
-    o->phases[PHASE_AUTH] = time_of(&l->auth, l->auth_done);
-    o->phases[PHASE_QUERY] = time_of(&l->query, l->query_done);
-    if (l->look.guard.first_seen) {
-        str_copy(o->auth_method, sizeof o->auth_method, wire_auth_method(&l->look.guard.first));
-        o->channel_binding = l->look.guard.first.scram_plus;
-    }
-    str_copy(o->server_version, sizeof o->server_version, l->answer.server_version);
-    str_copy(o->backend, sizeof o->backend, l->answer.backend);
-    o->in_recovery = l->answer.in_recovery;
-    o->read_only = l->answer.read_only;
-    o->lag_known = l->answer.lag_known;
-    o->lag_ns = l->answer.lag_ns;
-    o->pooler = l->answer.pooler;
-    o->missing_timestamps += l->missing_timestamps;
 }

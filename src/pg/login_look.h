@@ -50,3 +50,6 @@ void login_look_errno(struct login_look *l, int error);
 
 /* How the peer left, when only libpq met it, or nothing is left to read. */
 enum close_how login_look_how(const struct login_look *l);
+
+/* The connection will be idle most of the time: it needs no buffers meanwhile. */
+void login_look_slim(struct ssl_st *ssl);

@@ -13,6 +13,7 @@
 #include "pgtls/config/secret.h"
 #include "pgtls/model/observation.h"
 #include "pgtls/model/server.h"
+#include "pgtls/model/session.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,6 +80,19 @@ bool login_wants_full_bundle(const struct login *login);
 /* True when the server refused the whole query and answered the plain one, which costs a round trip
  * more and a line in its log: the next login should begin with it. */
 bool login_fell_back(const struct login *login);
+
+/* Keeps a good login's connection open instead of leaving: it is a session from now on. False when
+ * there is none to keep. Then login_advance, whenever the descriptor is ready, says READ while the
+ * session is well (notices and changed parameters are no end of it) and DONE once it has ended. */
+bool login_keep(struct login *login);
+
+/* Asks the server of a session for a sign of life; call login_advance next. Until the answer has
+ * come login_checking is true; login_abort ends a session that waits in vain. */
+void login_check(struct login *login);
+bool login_checking(const struct login *login);
+
+/* How a session ended: fills how, sqlstate, error. */
+void login_kept_result(const struct login *login, struct session_drop *drop);
 
 /* Leaves politely and frees; accepts NULL and a login that is not done. */
 void login_free(struct login *login);

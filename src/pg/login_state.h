@@ -1,0 +1,32 @@
+#pragma once
+/* What a login is made of, for the files that are one. */
+#include "pgtls/base/stopwatch.h"
+#include "pgtls/pg/login.h"
+
+#include "login_look.h"
+#include "login_query.h"
+
+struct pg_conn; /* libpq's PGconn */
+
+struct login {
+    const struct server *server;
+    /* libpq keeps copies of the secrets until PQfinish; nothing can be done about it. */
+    struct pg_conn *conn;
+    int trust_fd; /* the anchors, until the handshake is over */
+    bool tls, anchors;
+    bool connected, querying, console, done;
+    bool kept, checking;   /* it stays open as a session; and owes an answer */
+    bool plain, fell_back; /* the plain query; because the whole one was refused */
+    bool rest;             /* rest: libpq left some of the record we looked at */
+    enum login_want want;
+    struct evidence e;
+    struct login_look look;
+
+    struct stopwatch auth, query, *running;
+    bool auth_done, query_done;
+    int64_t cpu_mark_ns, idle_since_ns;
+    unsigned missing_timestamps;
+
+    struct login_answer answer;
+    char text[PG_MESSAGE_SIZE]; /* what libpq, or our own side, says about the failure */
+};
