@@ -74,3 +74,11 @@ bool socket_drain(int fd)
     }
     return false;
 }
+
+void socket_keepalive(int fd, int idle_seconds)
+{
+    int on = 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
+}

@@ -9,45 +9,62 @@
 /* libpq knows no pins. Where there is one only, no other certificate can be meant, and the login is
  * held to what the inspect has just seen; with several, back ends may take turns. An expired one is
  * good under this sslmode, but libpq would not verify it. */
-static bool holds_pin(const struct probe *p)
+static bool holds_pin(const struct server *s, const struct learned *learned)
 {
-    const struct judgement *j = &p->learned->memory.judgement;
+    const struct judgement *j = &learned->memory.judgement;
 
-    return p->server->n_pins == 1 && j->pin == VERDICT_YES && j->dates == VERDICT_YES;
+    return s->n_pins == 1 && j->pin == VERDICT_YES && j->dates == VERDICT_YES;
 }
 
-/* Reads the secrets, starts libpq, wipes them. STEP_NEXT, or STEP_FAIL for our own side. */
-static enum step start(struct probe *p)
+struct login *login_start(const struct login_start *start, enum internal_reason *reason, char *text,
+                          size_t size)
 {
-    const struct server *s = p->server;
+    const struct server *s = start->server;
+    const struct learned *learned = start->learned;
     struct secret password = {0}, sslpassword = {0};
     struct login_params params = {.server = s,
-                                  .address = s->unix_socket ? NULL : p->learned->address,
-                                  .tls = p->learned->tls,
-                                  .scram_plus = p->learned->scram_plus,
+                                  .address = s->unix_socket ? NULL : learned->address,
+                                  .tls = learned->tls,
+                                  .scram_plus = learned->scram_plus,
                                   .password = &password,
                                   .sslpassword = &sslpassword,
-                                  .bundle_path = p->host->bundle_path,
-                                  .pinned = holds_pin(p),
-                                  .plain_query = p->learned->plain_query,
-                                  .anchors = p->full_bundle ? NULL : p->learned->anchors};
-    char text[256] = "";
-    enum step step = STEP_NEXT;
+                                  .bundle_path = start->bundle_path,
+                                  .pinned = holds_pin(s, learned),
+                                  .plain_query = learned->plain_query,
+                                  .anchors = start->full_bundle ? NULL : learned->anchors};
+    struct login *login = NULL;
 
-    if (!login_supported(s, text, sizeof text))
-        return probe_fail_local(p, INTERNAL_OTHER, text);
-    p->secret_generation = secret_generation(&s->password);
-    if (!secret_read(&s->password, s, &password, text, sizeof text) ||
-        !secret_read(&s->sslpassword, s, &sslpassword, text, sizeof text)) {
-        step = probe_fail_local(p, INTERNAL_SECRET, text);
+    *reason = INTERNAL_OTHER;
+    if (!login_supported(s, text, size))
+        return NULL;
+    if (!secret_read(&s->password, s, &password, text, size) ||
+        !secret_read(&s->sslpassword, s, &sslpassword, text, size)) {
+        *reason = INTERNAL_SECRET;
     } else {
-        p->login = login_new(&params, p->started_ns);
-        if (!p->login)
-            step = probe_fail_local(p, INTERNAL_MEMORY, "out of memory for a login");
+        login = login_new(&params, start->now_ns);
+        if (!login) {
+            *reason = INTERNAL_MEMORY;
+            str_copy(text, size, "out of memory for a login");
+        }
     }
     secret_wipe(&password);
     secret_wipe(&sslpassword);
-    return step;
+    return login;
+}
+
+static enum step start(struct probe *p)
+{
+    const struct login_start start = {.server = p->server,
+                                      .learned = p->learned,
+                                      .bundle_path = p->host->bundle_path,
+                                      .full_bundle = p->full_bundle,
+                                      .now_ns = p->started_ns};
+    enum internal_reason reason;
+    char text[256] = "";
+
+    p->secret_generation = secret_generation(&p->server->password);
+    p->login = login_start(&start, &reason, text, sizeof text);
+    return p->login ? STEP_NEXT : probe_fail_local(p, reason, text);
 }
 
 enum step login_run(struct probe *p)

@@ -173,3 +173,14 @@ enum step inspect_leave(struct probe *p);
 bool inspect_next_address(struct probe *p);
 
 enum step login_run(struct probe *p);
+
+/* Reads the secrets, starts libpq, wipes them. NULL when our own side failed: reason and text. */
+struct login_start {
+    const struct server *server;
+    const struct learned *learned; /* by an inspect of it */
+    const char *bundle_path;
+    bool full_bundle; /* instead of the anchors that were learned */
+    int64_t now_ns;
+};
+struct login *login_start(const struct login_start *start, enum internal_reason *reason, char *text,
+                          size_t size);

@@ -6,6 +6,8 @@
 #define INSPECT_FACTOR   4
 #define INSPECT_LIMIT_NS (60 * NS_PER_S)
 #define LOGIN_LIMIT_NS   (900 * NS_PER_S)
+#define REOPEN_NS        NS_PER_S
+#define REOPEN_LIMIT_NS  (60 * NS_PER_S)
 
 int64_t schedule_next(uint64_t key_hash, int64_t interval_ns, int64_t after_ns)
 {
@@ -46,4 +48,15 @@ int64_t schedule_backoff(enum probe_kind kind, enum fault_class class, int64_t i
     if (backoff_ns > limit_ns)
         backoff_ns = limit_ns;
     return backoff_ns > interval_ns ? backoff_ns : interval_ns;
+}
+
+int64_t schedule_reopen(uint64_t failures, uint64_t dice)
+{
+    int64_t wait_ns = REOPEN_NS;
+
+    for (uint64_t i = 1; i < failures && wait_ns < REOPEN_LIMIT_NS; i++)
+        wait_ns *= 2;
+    if (wait_ns > REOPEN_LIMIT_NS)
+        wait_ns = REOPEN_LIMIT_NS;
+    return wait_ns / 2 + (int64_t)(dice % (uint64_t)(wait_ns / 2 + 1));
 }

@@ -2,6 +2,8 @@
  * only after an inspect that passed, so that one event is counted once. */
 #include "watched.h"
 
+#include "session.h"
+
 #include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
 #include "pgtls/base/str.h"
@@ -203,6 +205,60 @@ static void on_due(uv_timer_t *timer)
         enqueue(w);
 }
 
+/* --- sessions -----------------------------------------------------------------------------------
+ */
+
+static void start_sessions(struct watched *w)
+{
+    struct session_place place = {.context = w->context,
+                                  .set = w->set,
+                                  .server = w->server,
+                                  .state = w->state,
+                                  .learned = &w->learned};
+
+    for (size_t i = 0; i < w->server->n_sessions; i++) {
+        struct session *session;
+
+        place.config = &w->server->sessions[i];
+        session = session_new(&place);
+        if (!session)
+            LOG(ERROR, "Out of memory: a session is not watched",
+                {"pg_cluster", w->server->cluster}, {"server", w->server->name});
+        else
+            w->sessions[w->n_sessions++] = session;
+    }
+}
+
+static void stop_sessions(struct watched *w)
+{
+    for (size_t i = 0; i < w->n_sessions; i++)
+        session_stop(w->sessions[i]);
+    w->n_sessions = 0;
+}
+
+/* They get in where a login has just got in, as it did. */
+static void allow_sessions(struct watched *w)
+{
+    for (size_t i = 0; i < w->n_sessions; i++)
+        session_allow(w->sessions[i], w->inspect_good && w->login_good && !w->outdated);
+}
+
+/* A new generation: those that are what they were stay open. */
+static void update_sessions(struct watched *w, const struct server *before)
+{
+    bool stay = w->n_sessions == w->server->n_sessions &&
+                server_connects_alike(before, w->server) &&
+                server_sessions_alike(before, w->server);
+
+    if (!stay) {
+        stop_sessions(w);
+        start_sessions(w);
+    }
+    for (size_t i = 0; i < w->n_sessions && stay; i++)
+        session_update(w->sessions[i], w->set, w->server, &w->server->sessions[i]);
+    allow_sessions(w);
+}
+
 /* --- results ------------------------------------------------------------------------------------
  */
 
@@ -280,6 +336,7 @@ static void fold(struct watched *w, struct probe *p)
     set_next(w, kind, now_ns);
     if (kind == PROBE_LOGIN) {
         w->secret_seen = p->secret_generation;
+        w->login_good = o->fault == FAULT_NONE;
     } else {
         bool good = o->fault == FAULT_NONE;
 
@@ -294,6 +351,7 @@ static void fold(struct watched *w, struct probe *p)
     change = fleet_apply(w->state, o, slot->interval_ns);
     log_change(w, o, &change);
     want_side(w);
+    allow_sessions(w);
 }
 
 static void fold_side(struct watched *w, const struct probe *p)
@@ -314,7 +372,7 @@ static void fold_side(struct watched *w, const struct probe *p)
 static void forget(struct watched *w)
 {
     learned_forget(&w->learned);
-    w->outdated = w->inspect_good = w->retried = false;
+    w->outdated = w->inspect_good = w->login_good = w->retried = false;
     w->side_wanted = w->side.left = 0;
     w->side_due_ns = 0;
 }
@@ -400,6 +458,7 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
     if (w->next)
         w->next->link = &w->next;
     context->all = w;
+    start_sessions(w);
     arm(w);
     return w;
 }
@@ -451,6 +510,7 @@ void watched_update(struct watched *w, struct endpoint_set *set, const struct se
     if (server->login && !before->login)
         w->slots[PROBE_LOGIN].due_ns = now_ns; /* its turns until now were nobody's */
     w->learned.plain_query = false;
+    update_sessions(w, before);
     endpoint_set_unref(old);
     if (!w->probe && !w->queued)
         arm(w);
@@ -462,6 +522,7 @@ void watched_remove(struct watched *w)
     uv_timer_stop(&w->timer);
     if (w->queued)
         unqueue(w);
+    stop_sessions(w);
     if (!w->probe)
         let_go(w);
 }

@@ -6,6 +6,8 @@
 #include "pgtls/model/self.h"
 #include "pgtls/probe/caps.h"
 
+struct session;
+
 /* Per kind of probe. */
 struct slot {
     int64_t due_ns, started_ns;
@@ -23,7 +25,7 @@ struct watched {
     struct side side;
     unsigned side_wanted; /* by the latest inspect; 0 without a policy */
     int64_t side_due_ns;
-    bool inspect_good;
+    bool inspect_good, login_good;
     bool outdated; /* what is in flight tells of a configuration that is no longer in force */
     bool retried;  /* this login failure has had its immediate retry with the new secret */
     bool removed;  /* goes as soon as nothing is in flight */
@@ -31,7 +33,9 @@ struct watched {
 
     uv_timer_t timer; /* the next thing due */
     struct probe *probe;
-    char address[64];    /* that the latest inspect tried, in vain or not: for the caps */
+    char address[64]; /* that the latest inspect tried, in vain or not: for the caps */
+    struct session *sessions[MAX_SESSIONS];
+    size_t n_sessions;
     char entered_as[64]; /* the address the caps count it under */
     bool queued;         /* due, held back by a cap */
     struct watched *next_queued;

@@ -76,6 +76,28 @@ static void test_turns_left_out_are_counted(void **state)
     }
 }
 
+/* 1 s, 2, 4, … 60; from half to the whole of it, whatever the dice are. */
+static void test_reopen(void **state)
+{
+    static const struct {
+        uint64_t failures;
+        int most_s;
+    } rows[] = {{1, 1}, {2, 2}, {3, 4}, {6, 32}, {7, 60}, {8, 60}, {UINT64_MAX, 60}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t most_ns = rows[i].most_s * NS_PER_S;
+
+        assert_int_equal(schedule_reopen(rows[i].failures, 0), most_ns / 2);
+        assert_int_equal(schedule_reopen(rows[i].failures, (uint64_t)(most_ns / 2)), most_ns);
+        for (uint64_t dice = 1; dice; dice <<= 1) {
+            int64_t wait_ns = schedule_reopen(rows[i].failures, dice - 1);
+
+            assert_in_range(wait_ns, most_ns / 2, most_ns);
+        }
+    }
+}
+
 static void test_backoff(void **state)
 {
     static const struct {
@@ -165,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_servers_spread_over_the_interval),
         cmocka_unit_test(test_turns_left_out_are_counted),
         cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_caps_in_all_and_per_address),
         cmocka_unit_test(test_caps_are_shared_between_workers),
         cmocka_unit_test(test_caps_on_new_connections),

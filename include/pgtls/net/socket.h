@@ -17,6 +17,10 @@ int socket_connect_result(int fd);
  * SYN was sent again, or the kernel does not tell: then user-space time is the better one. */
 bool socket_rtt_ns(int fd, int64_t *rtt_ns);
 
+/* The kernel's keepalives begin after this many seconds without traffic. A socket that has none (a
+ * Unix one) is left as it is. */
+void socket_keepalive(int fd, int idle_seconds);
+
 /* Reads and drops what is there. Returns true at the end of the connection (or an error): closing
  * now sends no reset; false when more may come. */
 bool socket_drain(int fd);

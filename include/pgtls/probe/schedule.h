@@ -25,3 +25,8 @@ uint64_t schedule_skipped(uint64_t key_hash, int64_t interval_ns, int64_t due_ns
  * Login: the same, but up to 15 min on class auth (account lock-out) and capacity. */
 int64_t schedule_backoff(enum probe_kind kind, enum fault_class class, int64_t interval_ns,
                          uint64_t failures);
+
+/* How long to wait before a watched session is opened again, after so many in a row (1 at least)
+ * that did not last: 1 s, doubling to 60 s, from half to the whole of that by `dice`, which may be
+ * any number, so that those that fell together do not come back together. */
+int64_t schedule_reopen(uint64_t failures, uint64_t dice);
