@@ -60,6 +60,13 @@ void emit_promise_kept(struct sink *k, const struct server_state *s);
 void emit_endpoint_promise_kept(struct sink *k, const struct fleet_view *view,
                                 const struct endpoint *e);
 
+/* Watched sessions: metrics_sessions.c. */
+void emit_session_up(struct sink *k, const struct server_state *s);
+void emit_session_start(struct sink *k, const struct server_state *s);
+void emit_session_drops(struct sink *k, const struct server_state *s);
+void emit_session_lifetime(struct sink *k, const struct server_state *s);
+void emit_session_idle(struct sink *k, const struct server_state *s);
+
 /* The exporter itself: metrics_self.c. */
 void emit_probes_skipped(struct sink *k);
 void emit_probes_in_flight(struct sink *k);

@@ -88,6 +88,18 @@ const char *const health_keys[] = {
     "endpoints[].servers[].sslmodes.verify-ca",
     "endpoints[].servers[].sslmodes.verify-full",
     "endpoints[].servers[].sessions",
+    "endpoints[].servers[].sessions[].session",
+    "endpoints[].servers[].sessions[].idle_seconds",
+    "endpoints[].servers[].sessions[].up",
+    "endpoints[].servers[].sessions[].since",
+    "endpoints[].servers[].sessions[].drops",
+    "endpoints[].servers[].sessions[].last_drop",
+    "endpoints[].servers[].sessions[].last_drop.time",
+    "endpoints[].servers[].sessions[].last_drop.how",
+    "endpoints[].servers[].sessions[].last_drop.age_seconds",
+    "endpoints[].servers[].sessions[].last_drop.idle_seconds",
+    "endpoints[].servers[].sessions[].last_drop.sqlstate",
+    "endpoints[].servers[].sessions[].last_drop.error",
 };
 const size_t health_key_count = sizeof health_keys / sizeof *health_keys;
 
@@ -205,17 +217,52 @@ static json_t *sslmodes_json(const struct server_state *s)
     return json;
 }
 
+/* The latest drop of a session, or nulls. */
+static json_t *drop_json(const struct session_state *session)
+{
+    const struct session_drop *drop = &session->last;
+    bool any = session->last_realtime_ns > 0;
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "time",
+                     health_time(session->last_realtime_ns), "how",
+                     health_text(session_end_name(drop->how)), "age_seconds",
+                     any ? seconds(drop->age_ns) : json_null(), "idle_seconds",
+                     any ? seconds(drop->idle_ns) : json_null(), "sqlstate",
+                     health_text(drop->sqlstate), "error", health_text(drop->error));
+}
+
+static json_t *sessions_json(const struct server_state *s)
+{
+    json_t *json = json_array();
+
+    for (size_t i = 0; i < s->n_sessions; i++) {
+        const struct session_state *session = &s->sessions[i];
+        json_int_t drops = 0;
+
+        for (size_t how = 0; how < SESSION_END_COUNT; how++)
+            drops += (json_int_t)session->drops[how];
+        json_array_append_new(
+            json, json_pack("{s:o, s:o, s:o, s:o, s:I, s:o}", "session",
+                            health_text(session->config->name), "idle_seconds",
+                            seconds(session->config->idle_ns), "up",
+                            session->known ? json_boolean(session->up) : json_null(), "since",
+                            health_time(session->up ? session->started_realtime_ns : 0), "drops",
+                            drops, "last_drop", drop_json(session)));
+    }
+    return json;
+}
+
 /* What logins learned; of now only while the latest is good. */
 static json_t *role_json(const struct server_state *s)
 {
     const struct probe_state *login = &s->probes[PROBE_LOGIN];
     bool good = login->configured && login->ran && login->good && !login->internal;
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:[]}", "pooler",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "pooler",
                      verdict(good ? s->pooler : VERDICT_UNKNOWN), "in_recovery",
                      verdict(good ? s->in_recovery : VERDICT_UNKNOWN), "replication_lag_seconds",
                      good && s->lag_known ? seconds(s->lag_ns) : json_null(), "promises",
-                     promises_json(s), "sslmodes", sslmodes_json(s), "sessions");
+                     promises_json(s), "sslmodes", sslmodes_json(s), "sessions", sessions_json(s));
 }
 
 static bool is_stale(const struct probe_state *p, int64_t now_ns)

@@ -123,6 +123,21 @@ const struct family family_catalogue[] = {
     GAUGE("pgtls_endpoint_promise_kept", "", "promise", .endpoint = emit_endpoint_promise_kept,
           .help = "1 if the endpoint keeps the promise by its require setting (for read_only one "
                   "fit server is always enough), 0 if not; servers that are down are left out."),
+    GAUGE("pgtls_session_up", "", "session", .server = emit_session_up,
+          .help = "1 while this watched session is open, 0 while it is not; absent until the first "
+                  "attempt to open it has ended."),
+    GAUGE("pgtls_session_start_timestamp_seconds", "seconds", "session",
+          .server = emit_session_start,
+          .help = "When this watched session was opened; absent while it is not open."),
+    COUNTER("pgtls_session_drops_total", "", "session, how", .server = emit_session_drops,
+            .help = "Times that somebody else ended this watched session, by how: close_notify, "
+                    "fin, rst, timeout (a check got no answer), server_message (an error message "
+                    "came first), protocol_error."),
+    HISTOGRAM("pgtls_session_lifetime_seconds", "session", .server = emit_session_lifetime,
+              .help = "Age of watched sessions when they were dropped."),
+    HISTOGRAM("pgtls_session_idle_before_drop_seconds", "session", .server = emit_session_idle,
+              .help = "How long dropped sessions had been idle: since their latest answer; for how "
+                      "timeout until the check that got none."),
     GAUGE("pgtls_last_probe_timestamp_seconds", "seconds", "probe", .server = emit_last_probe,
           .help = "End of the latest attempt of this kind of probe."),
     GAUGE("pgtls_probe_interval_seconds", "seconds", "probe", .server = emit_probe_interval,

@@ -31,7 +31,7 @@ static const char *class_word(size_t i)
 
 static const char *how_word(size_t i)
 {
-    return close_how_name((enum close_how)i);
+    return session_end_name((enum session_end)i); /* those of an SSL close among them */
 }
 
 static const char *kind_word(size_t i)
@@ -73,7 +73,7 @@ static const struct vocabulary vocabularies[] = {
     {"probe", 0, PROBE_COUNT, probe_word},
     {"phase", 0, PHASE_COUNT, phase_word},
     {"class", FAULT_CLASS_NONE + 1, FAULT_CLASS_INTERNAL, class_word},
-    {"how", CLOSE_NONE + 1, CLOSE_COUNT, how_word},
+    {"how", SESSION_END_NONE + 1, SESSION_END_COUNT, how_word},
     {"kind", HBA_NONE + 1, HBA_KIND_COUNT, kind_word},
     {"reason", INTERNAL_NONE + 1, INTERNAL_REASON_COUNT, reason_word},
     {"state", 0, STATE_COUNT, state_word},

@@ -147,6 +147,14 @@ void sink_one_ns(struct sink *k, const char *label, const char *label_value, int
     sink_ns(k, ns);
 }
 
+static void histogram_label(struct sink *k, const struct sink_histogram *h)
+{
+    if (h->label && h->escape)
+        sink_text(k, h->label, h->label_value);
+    else if (h->label)
+        sink_label(k, h->label, h->label_value);
+}
+
 /* The bucket lines differ in their last few bytes only: the first one's beginning is copied. */
 static uint64_t bucket_lines(struct sink *k, const struct sink_histogram *h)
 {
@@ -154,8 +162,7 @@ static uint64_t bucket_lines(struct sink *k, const struct sink_histogram *h)
     uint64_t sum = 0;
 
     begin(k, "_bucket", 7);
-    if (h->label)
-        sink_label(k, h->label, h->label_value);
+    histogram_label(k, h);
     label_name(k, "le");
     prefix = k->to->len - start;
     for (size_t i = 0; i <= k->le.n; i++) {
@@ -177,11 +184,9 @@ void sink_histogram(struct sink *k, const struct sink_histogram *h)
     uint64_t count = bucket_lines(k, h);
 
     begin(k, "_sum", 4);
-    if (h->label)
-        sink_label(k, h->label, h->label_value);
+    histogram_label(k, h);
     sink_ns(k, h->sum_ns);
     begin(k, "_count", 6);
-    if (h->label)
-        sink_label(k, h->label, h->label_value);
+    histogram_label(k, h);
     sink_u64(k, count);
 }

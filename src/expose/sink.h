@@ -50,6 +50,7 @@ void sink_one_ns(struct sink *k, const char *label, const char *label_value, int
  * first `folded` buckets are counted into the next one shown. */
 struct sink_histogram {
     const char *label, *label_value;
+    bool escape; /* there may be something to escape in the value */
     const uint64_t *counts;
     int64_t sum_ns;
     size_t folded;

@@ -60,6 +60,8 @@ static void assert_text(json_t *json, const char *path, const char *text)
         assert_string_equal(json_string_value(found), text);
 }
 
+static const struct session_config session = {.name = "60s", .idle_ns = 60 * NS_PER_S};
+
 /* A fleet of endpoints "e0", "e1", … of `per` servers each; states as given, one per server. */
 static struct fleet *fleet_in(const enum state *states, size_t n, size_t per, enum require require)
 {
@@ -73,6 +75,8 @@ static struct fleet *fleet_in(const enum state *states, size_t n, size_t per, en
         snprintf(names[i], sizeof names[i], "s%zu:1", i);
         servers[i] = fixture_server("c", endpoints[i / per], names[i]);
         servers[i].login = false;
+        servers[i].sessions = &session;
+        servers[i].n_sessions = 1;
     }
     assert_true(fixture_watch(fleet, fixture_set(servers, n, require)));
     view = fleet_view(fleet);
@@ -433,6 +437,43 @@ static void collect(const json_t *json, const char *path, struct buf *to)
     }
 }
 
+#define FIRST_SESSION "endpoints.0.servers.0.sessions.0"
+
+static void test_sessions_and_their_latest_drop(void **state)
+{
+    static const enum state states[] = {STATE_UP};
+    const struct session_drop drop = {.how = SESSION_END_SERVER_MESSAGE,
+                                      .age_ns = 3 * NS_PER_S / 2,
+                                      .idle_ns = NS_PER_S,
+                                      .sqlstate = "57P01",
+                                      .error = "terminating"};
+    struct fleet *fleet = fleet_in(states, 1, 1, REQUIRE_ALL);
+    struct fleet_view *view = fleet_view(fleet);
+    struct answer answer = ask(fleet, everything);
+    json_t *json = at(answer.json, FIRST_SESSION);
+
+    (void)state;
+    assert_text(json, "session", "60s");
+    assert_true(json_is_null(json_object_get(json, "up")));
+    assert_true(json_is_null(json_object_get(json_object_get(json, "last_drop"), "how")));
+    json_decref(answer.json);
+
+    fleet_session_opened(view->servers[0], "60s");
+    fleet_session_dropped(view->servers[0], "60s", &drop);
+    answer = ask(fleet, everything);
+    json = at(answer.json, FIRST_SESSION);
+    assert_true(json_is_false(json_object_get(json, "up")));
+    assert_int_equal(json_integer_value(json_object_get(json, "drops")), 1);
+    json = json_object_get(json, "last_drop");
+    assert_text(json, "how", "server_message");
+    assert_text(json, "sqlstate", "57P01");
+    assert_text(json, "error", "terminating");
+    assert_float_equal(json_real_value(json_object_get(json, "age_seconds")), 1.5, 1e-9);
+    json_decref(answer.json);
+    fleet_view_unref(view);
+    fleet_free(fleet);
+}
+
 static void test_keys_are_the_ones_promised(void **state)
 {
     static const enum state states[] = {STATE_UP};
@@ -467,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_our_own_side_is_unknown_with_a_reason),
         cmocka_unit_test(test_selection_and_brief),
         cmocka_unit_test(test_a_small_buffer_is_an_error),
+        cmocka_unit_test(test_sessions_and_their_latest_drop),
         cmocka_unit_test(test_keys_are_the_ones_promised),
     };
 
