@@ -182,6 +182,36 @@ static void test_pins_in_every_form(void **state)
     }
 }
 
+static void test_side_attempts_only_where_asked_for(void **state)
+{
+    static const struct {
+        const char *defaults, *own;
+        int64_t hours;
+    } rows[] = {
+        {"", "", 0},
+        {"", "policy: true, ", 24},
+        {"", "policy: {}, ", 24},
+        {"", "policy: {interval: 1h}, ", 1},
+        {"policy: {interval: 2h}", "", 2},
+        {"policy: {interval: 2h}", "policy: false, ", 0},
+        {"policy: {interval: 2h}", "policy: true, ", 2},
+        {"policy: {interval: 2h}", "policy: {interval: 3h}, ", 3},
+        {"policy: false", "policy: {interval: 3h}, ", 3},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct endpoint_set *set;
+        char text[256];
+
+        snprintf(text, sizeof text, "defaults: {%s}\nclusters: [{name: c, %shost: h}]",
+                 rows[i].defaults, rows[i].own);
+        set = load_good(text);
+        assert_int_equal(set->servers[0].policy_interval_ns, rows[i].hours * 3600 * NS_PER_S);
+        endpoint_set_unref(set);
+    }
+}
+
 static void test_promises_are_inherited_one_by_one(void **state)
 {
     struct endpoint_set *set =
@@ -474,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_inner_levels_win),
         cmocka_unit_test(test_pins_in_every_form),
+        cmocka_unit_test(test_side_attempts_only_where_asked_for),
         cmocka_unit_test(test_promises_are_inherited_one_by_one),
         cmocka_unit_test(test_sslmode_in_force),
         cmocka_unit_test(test_names_of_servers),
