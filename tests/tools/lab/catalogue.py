@@ -204,7 +204,7 @@ CLOSES = [
         to("forkless", sslmode="disable")),
     Row("closed_during_auth", "auth", "PostgreSQL 15 waiting for RADIUS, authentication_timeout over",
         lambda w: endpoint_of(w.postgres, user="u_radius", allow_auth=["password"], timeout="8s",
-                              **with_password(w)), probe="login", close="close_notify"),
+                              login={"interval": "4s"}, **with_password(w)), probe="login", close="close_notify"),
     Row("eof_during_auth", "auth", "the same through HAProxy, `timeout server` over",
         lambda w: endpoint_of(w.proxy("to-postgres"), user="u_radius", allow_auth=["password"],
                               **with_password(w)), probe="login", close="fin"),

@@ -280,7 +280,8 @@ class Prometheus(Server):
         return self.get("query", query=expression)["result"]
 
 
-def _psql_argv(conninfo, sql):
+def psql_argv(conninfo, sql):
+    """The command line of psql below."""
     return [postgres_bin(15) / "psql", "-X", "-w", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql,
             conninfo]
 
@@ -288,14 +289,14 @@ def _psql_argv(conninfo, sql):
 def psql(conninfo, sql="select 1", *, check=False, **environment):
     """Debian's psql 15 with nothing of this machine's: no PG* variable, no home, no passfile."""
     return subprocess.run(
-        _psql_argv(conninfo, sql), env=process.clean_environment(**environment), cwd="/",
+        psql_argv(conninfo, sql), env=process.clean_environment(**environment), cwd="/",
         capture_output=True, errors="replace", check=check, timeout=30)
 
 
 def psql_started(conninfo, sql="select 1"):
     """The same, not waited for and without its output."""
     return subprocess.Popen(
-        _psql_argv(conninfo, sql), env=process.clean_environment(), cwd="/",
+        psql_argv(conninfo, sql), env=process.clean_environment(), cwd="/",
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
