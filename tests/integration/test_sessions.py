@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -180,6 +181,25 @@ def test_a_firewall_that_forgets_in_silence_is_between_two_sessions(postgres, wa
         assert 3.9 < drop["idle_seconds"] < 4.9 and 0.9 < drop["age_seconds"] - drop["idle_seconds"] < 3
         assert drop["sqlstate"] is None
         daemon.stop()
+
+
+def keepalive_timers(port):
+    """Seconds until the next keepalive of each connection to this port, as the kernel has them."""
+    hertz, found = os.sysconf("SC_CLK_TCK"), []
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        kind, when = fields[5].split(":")
+        if int(fields[2].split(":")[1], 16) == port and fields[3] == "01" and kind == "02":
+            found.append(int(when, 16) / hertz)
+    return found
+
+
+def test_keepalives_are_the_kernels(postgres, watch):
+    daemon = watch(postgres, {"idle": "1h"}, {"idle": "1h", "name": "alive", "keepalives_idle": "30s"},
+                   interval="30s")
+    opened(daemon, 2)
+    time.sleep(0.5)
+    assert len([left for left in keepalive_timers(postgres.port) if 20 < left <= 30]) == 1
 
 
 def test_a_server_that_lets_nobody_stay_is_not_hammered(lab, watch):
