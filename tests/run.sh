@@ -28,7 +28,7 @@ fetch_postgresql() {
 build() {
   local log=build/$1.log
   say "Building $1"
-  if ! { cmake --preset "$1" && cmake --build --preset "$1" "${@:2}"; } >"$log" 2>&1; then
+  if ! { cmake --preset "$1" "${@:2}" && cmake --build --preset "$1"; } >"$log" 2>&1; then
     cat "$log"
     echo "Building $1 failed." >&2
     exit 1
@@ -47,7 +47,7 @@ main() {
 
   build dev
   build clang
-  build release # the optimizer sees what no other build warns of
+  build release -DCMAKE_COMPILE_WARNING_AS_ERROR=ON # the optimizer sees what no other build warns of
   build asan
 
   # One ctest over both trees, so that there is one summary.

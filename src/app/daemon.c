@@ -126,7 +126,10 @@ static bool reload(struct daemon *d, char *reason, size_t size)
         LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers});
     } else {
         str_copy(reason, size, first_error(&messages));
-        LOG(ERROR, "Configuration not loaded; the one before stays in force", {"error", reason});
+        if (d->self.ready)
+            LOG(ERROR, "Configuration not loaded; the one before stays in force", {NULL, NULL});
+        else
+            LOG(ERROR, "Configuration not loaded", {NULL, NULL});
     }
     config_messages_deinit(&messages);
     endpoint_set_unref(set);

@@ -274,6 +274,24 @@ static void check_promises(struct report *report, const struct endpoint_source *
     }
 }
 
+/* A login that was meant and will not be. */
+static void check_login(struct report *report, const struct endpoint_source *source,
+                        const struct server *s)
+{
+    static const enum slot meant[] = {SLOT_PASSWORD, SLOT_DBNAME};
+
+    for (size_t i = 0; i < sizeof meant / sizeof *meant && !s->user; i++) {
+        if (!in_force(source, meant[i]))
+            continue;
+        report_warning(
+            report, place_of(source, meant[i]),
+            "endpoint \"%s\" of cluster \"%s\" has no user: its probe ends after TLS, and "
+            "nothing logs in; give a user",
+            s->endpoint, s->cluster);
+        return;
+    }
+}
+
 /* Settings that do not go together, whatever the host. */
 static void check_common(struct building *b, const struct endpoint_source *source,
                          const struct server *s)
@@ -290,6 +308,7 @@ static void check_common(struct building *b, const struct endpoint_source *sourc
                      "ssl_min_protocol_version: %s is newer than ssl_max_protocol_version %s",
                      s->ssl_min_protocol_version, s->ssl_max_protocol_version);
     check_promises(report, source, s);
+    check_login(report, source, s);
     if (s->n_sessions > 0 && !s->login)
         report_error(report, place_of(source, SLOT_SESSIONS),
                      "session: needs a login; give a user, or `session: []` here");

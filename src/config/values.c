@@ -361,6 +361,8 @@ static bool check_label_name(const struct input *in)
         "address",    "channel_binding", "pooler",  "version", "cipher",      "group",
         "alpn",       "subject",         "issuer",  "serial",  "key",         "signature",
     };
+    static const char *const theirs[] = {"job",     "instance",  "cluster", "endpoint",
+                                         "service", "namespace", "pod",     "container"};
     char value[SHOWN_SIZE];
 
     if (!check_text(in, 63))
@@ -378,6 +380,13 @@ static bool check_label_name(const struct input *in)
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
         if (strcmp(in->text, ours[i]) == 0)
             return refuse(in, "\"%s\" is a label of the exporter's own; choose another name",
+                          in->text);
+    }
+    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+        if (strcmp(in->text, theirs[i]) == 0)
+            return refuse(in,
+                          "\"%s\" is a label that Prometheus or its Operator sets; choose another "
+                          "name",
                           in->text);
     }
     return true;

@@ -132,12 +132,13 @@ static const struct observation *source_of(const struct report *r, enum phase ph
 }
 
 /* Its own duration where the phase was completed and what it brought was refused, as a certificate
- * is; else what is left of the probe's time after the phases that it completed. */
+ * is, or where the login timed it up to its end; else what is left of the probe's time after the
+ * phases that it completed. */
 static int64_t time_of_failure(const struct observation *o, enum phase phase)
 {
     int64_t left_ns = o->duration_ns;
 
-    if (o->phases[phase].completed)
+    if (o->phases[phase].completed || phase >= PHASE_AUTH)
         return o->phases[phase].duration_ns;
     for (size_t i = 0; i < PHASE_COUNT; i++)
         left_ns -= o->phases[i].completed ? o->phases[i].duration_ns : 0;

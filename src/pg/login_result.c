@@ -7,10 +7,8 @@
 
 static struct phase_time time_of(const struct stopwatch *w, bool completed)
 {
-    if (!completed)
-        return (struct phase_time){.completed = false};
     return (struct phase_time){
-        .completed = true, .duration_ns = stopwatch_total_ns(w), .cpu_ns = w->cpu_ns};
+        .completed = completed, .duration_ns = stopwatch_total_ns(w), .cpu_ns = w->cpu_ns};
 }
 
 /* A text for people: the server's, libpq's, or the system's. */

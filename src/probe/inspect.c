@@ -47,6 +47,20 @@ static bool literal_address(const struct server *s, struct address *address)
     return address_from_text(s->hostaddr ? s->hostaddr : s->host, s->port, address);
 }
 
+/* A trust store that cannot be read must not cost the server a connection that is broken off, which
+ * it would log. Reading one takes longer than a handshake: it is in no phase. */
+enum step inspect_prepare(struct probe *p)
+{
+    enum internal_reason reason = INTERNAL_OTHER;
+    char text[256] = "";
+
+    if (!server_uses_tls(p->server))
+        return STEP_NEXT;
+    p->trust = trust_get(p->host->trusts, p->server, &reason, text, sizeof text);
+    p->cpu_mark_ns = clock_thread_cpu_ns();
+    return p->trust ? STEP_NEXT : probe_fail_local(p, reason, text);
+}
+
 static enum step resolved(struct probe *p)
 {
     if (p->evidence.resolve != RESOLVE_OK)
@@ -214,12 +228,6 @@ enum step inspect_ssl_answer(struct probe *p)
 
 static enum step start_handshake(struct probe *p)
 {
-    enum internal_reason reason = INTERNAL_OTHER;
-    char text[256] = "";
-
-    p->trust = trust_get(p->host->trusts, p->server, &reason, text, sizeof text);
-    if (!p->trust)
-        return probe_fail_local(p, reason, text);
     p->conn = tls_conn_new(p->fd, p->server, p->trust, &p->learned->memory, &p->watch);
     if (!p->conn)
         return probe_fail_local(p, INTERNAL_MEMORY, "out of memory for a TLS connection");

@@ -17,6 +17,7 @@ static void on_timer(uv_timer_t *timer);
 /* --- the stages' table ------------------------------------------------------------------------ */
 
 static const struct stage_row rows[STAGE_COUNT] = {
+    [STAGE_PREPARE] = {"prepare", inspect_prepare, NO_PHASE, false, STAGE_RESOLVE},
     [STAGE_RESOLVE] = {"resolve", inspect_resolve, PHASE_DNS, true, STAGE_CONNECT},
     [STAGE_CONNECT] = {"connect", inspect_connect, PHASE_TCP, false, STAGE_CONNECTED},
     [STAGE_CONNECTED] = {"connected", inspect_connected, NO_PHASE, true, STAGE_SSL_REQUEST},
@@ -153,8 +154,6 @@ void probe_close_socket(struct probe *p)
 {
     tls_conn_free(p->conn);
     p->conn = NULL;
-    trust_unref(p->trust);
-    p->trust = NULL;
     if (p->poll_open && p->fd >= 0 && p->poll_fd == p->fd)
         probe_unwatch(p);
     if (p->fd >= 0)
@@ -366,6 +365,8 @@ static void probe_finish(struct probe *p)
     login_free(p->login);
     p->login = NULL;
     probe_close_socket(p);
+    trust_unref(p->trust);
+    p->trust = NULL;
     free(p->addresses);
     p->addresses = NULL;
     free(p->in);
@@ -407,7 +408,7 @@ struct probe *probe_start(const struct probe_host *host, enum probe_kind kind,
     uv_timer_init(host->loop, &p->timer);
     p->timer.data = p;
     p->handles = 1;
-    enter(p, kind == PROBE_LOGIN ? STAGE_LOGIN : STAGE_RESOLVE);
+    enter(p, kind == PROBE_LOGIN ? STAGE_LOGIN : STAGE_PREPARE);
     probe_advance(p);
     return p;
 }

@@ -31,6 +31,7 @@ enum step {
 };
 
 enum stage {
+    STAGE_PREPARE, /* what is needed of our own side, before a server is bothered */
     STAGE_RESOLVE,
     STAGE_CONNECT,
     STAGE_CONNECTED,
@@ -152,6 +153,7 @@ struct stage_row {
     bool ends_phase; /* STEP_NEXT or STEP_GOOD completes the present phase, unless p->skip_phase */
     enum stage next; /* unless the stage set p->next */
 };
+enum step inspect_prepare(struct probe *p);
 enum step inspect_resolve(struct probe *p);
 enum step inspect_connect(struct probe *p);
 enum step inspect_connected(struct probe *p);

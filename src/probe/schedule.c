@@ -17,19 +17,24 @@ int64_t schedule_next(uint64_t key_hash, int64_t interval_ns, int64_t after_ns)
     return start_ns > after_ns ? start_ns : start_ns + interval_ns;
 }
 
-int64_t schedule_after(uint64_t key_hash, int64_t interval_ns, int64_t started_ns, int64_t ended_ns)
+int64_t schedule_after(uint64_t key_hash, int64_t base_ns, int64_t interval_ns, int64_t started_ns,
+                       int64_t ended_ns)
 {
-    int64_t due_ns = schedule_next(key_hash, interval_ns, ended_ns);
+    int64_t due_ns = schedule_next(key_hash, base_ns, ended_ns);
 
-    return due_ns - started_ns < interval_ns / 2 ? due_ns + interval_ns : due_ns;
+    if (interval_ns > base_ns)
+        return started_ns + interval_ns > ended_ns ? started_ns + interval_ns : ended_ns;
+    return due_ns - started_ns < base_ns / 2 ? due_ns + base_ns : due_ns;
 }
 
-uint64_t schedule_skipped(uint64_t key_hash, int64_t interval_ns, int64_t due_ns,
+uint64_t schedule_skipped(uint64_t key_hash, int64_t base_ns, int64_t interval_ns, int64_t due_ns,
                           int64_t started_ns, int64_t ended_ns)
 {
-    int64_t best_ns = schedule_after(key_hash, interval_ns, due_ns, due_ns);
-    int64_t next_ns = schedule_after(key_hash, interval_ns, started_ns, ended_ns);
+    int64_t best_ns = schedule_after(key_hash, base_ns, interval_ns, due_ns, due_ns);
+    int64_t next_ns = schedule_after(key_hash, base_ns, interval_ns, started_ns, ended_ns);
 
+    if (ended_ns - due_ns < interval_ns / 2)
+        return 0; /* a moment's lateness may tip an out-of-turn probe over to the turn after */
     return next_ns > best_ns ? (uint64_t)((next_ns - best_ns) / interval_ns) : 0;
 }
 

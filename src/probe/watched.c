@@ -56,10 +56,12 @@ static void set_next(struct watched *w, enum probe_kind kind, int64_t now_ns)
     uint64_t hash = str_hash(w->server->key_hash, probe_kind_name(kind));
     struct slot *slot = &w->slots[kind];
 
+    int64_t base_ns = base_interval_ns(w, kind);
+
     atomic_fetch_add(
         &w->context->self->probes_skipped,
-        schedule_skipped(hash, slot->interval_ns, slot->due_ns, slot->started_ns, now_ns));
-    slot->due_ns = schedule_after(hash, slot->interval_ns, slot->started_ns, now_ns);
+        schedule_skipped(hash, base_ns, slot->interval_ns, slot->due_ns, slot->started_ns, now_ns));
+    slot->due_ns = schedule_after(hash, base_ns, slot->interval_ns, slot->started_ns, now_ns);
 }
 
 /* --- starting -----------------------------------------------------------------------------------

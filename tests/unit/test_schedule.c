@@ -70,10 +70,29 @@ static void test_turns_left_out_are_counted(void **state)
                 ended = rows[i].ended_ms * NS_PER_MS;
         const uint64_t hash = 300 * (uint64_t)NS_PER_MS;
 
-        assert_int_equal(schedule_after(hash, NS_PER_S, started, ended) / NS_PER_MS,
+        assert_int_equal(schedule_after(hash, NS_PER_S, NS_PER_S, started, ended) / NS_PER_MS,
                          rows[i].next_ms);
-        assert_int_equal(schedule_skipped(hash, NS_PER_S, due, started, ended), rows[i].skipped);
+        assert_int_equal(schedule_skipped(hash, NS_PER_S, NS_PER_S, due, started, ended),
+                         rows[i].skipped);
     }
+}
+
+/* Whatever the server's moment, and however late it started. */
+static void test_a_backoff_is_never_exceeded(void **state)
+{
+    const int64_t base = 4 * NS_PER_S, interval = 16 * NS_PER_S;
+
+    (void)state;
+    for (uint64_t hash = 1; hash < 2000; hash++) {
+        uint64_t key = hash * UINT64_C(0x9e3779b97f4a7c15);
+        int64_t due = 100 * NS_PER_S, started = due + NS_PER_MS, ended = started + NS_PER_MS;
+
+        assert_int_equal(schedule_after(key, base, interval, started, ended), started + interval);
+        assert_int_equal(schedule_skipped(key, base, interval, due, started, ended), 0);
+        assert_int_equal(schedule_skipped(key, base, base, due, started, ended), 0);
+        assert_true(schedule_after(key, base, base, started, ended) <= started + base * 3 / 2);
+    }
+    assert_int_equal(schedule_after(1, base, interval, 0, 17 * NS_PER_S), 17 * NS_PER_S);
 }
 
 /* 1 s, 2, 4, … 60; from half to the whole of it, whatever the dice are. */
@@ -186,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_a_server_keeps_its_moment),
         cmocka_unit_test(test_servers_spread_over_the_interval),
         cmocka_unit_test(test_turns_left_out_are_counted),
+        cmocka_unit_test(test_a_backoff_is_never_exceeded),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_caps_in_all_and_per_address),

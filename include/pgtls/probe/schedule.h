@@ -9,15 +9,17 @@
  * whose phase in the interval is the server's own. */
 int64_t schedule_next(uint64_t key_hash, int64_t interval_ns, int64_t after_ns);
 
-/* When the next probe is due, after one that started and ended then. The first probe comes out of
- * turn, and a backoff shifts turns: what would follow within half an interval waits for the turn
- * after. */
-int64_t schedule_after(uint64_t key_hash, int64_t interval_ns, int64_t started_ns,
+/* When the next probe is due, after one that started and ended then; `interval_ns` is in force,
+ * `base_ns` the configured one. Turns are at the server's own moments. The first probe comes out of
+ * turn, as does the first good one after a backoff: what would follow within half an interval waits
+ * for the turn after. While backing off the interval alone decides, so that it is never exceeded.
+ */
+int64_t schedule_after(uint64_t key_hash, int64_t base_ns, int64_t interval_ns, int64_t started_ns,
                        int64_t ended_ns);
 
 /* How many turns a probe has cost that was due, started and ended then: those that would have come
  * had it started on time and taken none. */
-uint64_t schedule_skipped(uint64_t key_hash, int64_t interval_ns, int64_t due_ns,
+uint64_t schedule_skipped(uint64_t key_hash, int64_t base_ns, int64_t interval_ns, int64_t due_ns,
                           int64_t started_ns, int64_t ended_ns);
 
 /* The interval in force after `failures` failures in a row of one kind of probe (0: the latest was
