@@ -9,8 +9,7 @@ WORDS = {
     r"(?<![\w.])/wor[k]/": "a path of one machine",
     r"(?<![\w.])/home/(?!\w*\$)\w+": "a path of one machine",
     r"(?<![\w.])/tmp/b-\w+": "a path of one machine",
-    r"registry\.npmjs\.org|pypi\.org|files\.pythonhosted|deb\.debian\.org|proxy\.golang\.org":
-        "a package registry",
+    r"https?://(?:registry|deb|mirror|proxy|files)\.": "a package registry",
     r"\b\w[\w.-]*(?:artifactory|nexus|jfrog)[\w.-]*\.\w+": "a package registry",
     r"\b(?:TODO|FIXME|XXX|HACK)\b": "a promise instead of work",
     r"(?i)\bnot (?:yet )?implemented\b": "a promise instead of work",
