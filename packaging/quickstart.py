@@ -7,9 +7,12 @@ import argparse
 import contextlib
 import datetime
 import os
+import shutil
 import signal
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +23,7 @@ from lab.exporter import Exporter  # noqa: E402
 
 FIRST_TABLE_SECONDS = 60
 REFRESH_SECONDS = 3
+COLOURS = {"ok": "32", "degraded": "33", "down": "1;31", "unknown": "2"}
 
 
 def say(text):
@@ -75,6 +79,18 @@ def prometheus(stack, directory, exporter):
     })).start()
 
 
+def page(beside, *paths):
+    """The first of these pages that this Prometheus has: Debian's lacks the new user interface."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for path in paths:
+        try:
+            with opener.open(beside.url + path, timeout=10) as answer:
+                return answer.url
+        except urllib.error.HTTPError:
+            continue
+    return beside.url
+
+
 def days_left(certificate):
     end = certificate.get("not_after")
     if not end:
@@ -83,7 +99,7 @@ def days_left(certificate):
     return (end - datetime.datetime.now(datetime.timezone.utc)) / datetime.timedelta(days=1)
 
 
-def describe(server):
+def describe(server, latencies=True):
     """What the rest of a line says about one server."""
     if server.get("fault"):
         return f"{server.get('phase')}: {server['fault']}. {server.get('meaning') or ''}".rstrip()
@@ -93,7 +109,7 @@ def describe(server):
         said.append(tls["version"])
     latency = server.get("latency_seconds") or {}
     known = [value for value in latency.values() if isinstance(value, (int, float))]
-    if known:
+    if known and latencies:
         said.append(f"{sum(known) * 1000:.1f} ms")
     certificate = server.get("certificate") or {}
     left = days_left(certificate)
@@ -105,42 +121,74 @@ def describe(server):
     return ", ".join(said)
 
 
-def table(health, width):
-    """One line per server."""
-    rows = [(f"{endpoint['cluster']}/{endpoint['endpoint']}", server["server"], endpoint["status"].upper()
-             if endpoint["status"] == "down" else endpoint["status"], describe(server))
-            for endpoint in health["endpoints"] for server in endpoint["servers"]]
-    rows.sort()
-    columns = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
-    return ["  ".join([*(cell.ljust(size) for cell, size in zip(row, columns)), row[3]])[:width]
-            for row in rows]
+def facts(health):
+    """What a table is worth printing again for: all of it but the time and how long things took."""
+    return health["status"], sorted(
+        (endpoint["cluster"], endpoint["endpoint"], server["server"], endpoint["status"],
+         describe(server, latencies=False))
+        for endpoint in health["endpoints"] for server in endpoint["servers"])
+
+
+def coloured(status, text):
+    return f"\x1b[{COLOURS[status]}m{text}\x1b[0m"
+
+
+def table(health, screen):
+    """The time and one line per server, as much of it as fits on a screen."""
+    rows = sorted((f"{endpoint['cluster']}/{endpoint['endpoint']}", server["server"], endpoint["status"],
+                   describe(server))
+                  for endpoint in health["endpoints"] for server in endpoint["servers"])
+    sizes = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+    width, height = shutil.get_terminal_size((100, 40)) if screen else (sys.maxsize, sys.maxsize)
+    clock = time.strftime("%H:%M:%S")
+    lines = [f"{clock}  {coloured(health['status'], health['status']) if screen else health['status']}"]
+    for name, server, status, text in rows:
+        shown = "DOWN" if status == "down" else status
+        line = "  ".join([name.ljust(sizes[0]), server.ljust(sizes[1]), shown.ljust(sizes[2]), text])
+        line = line.rstrip()[:width]
+        at = sizes[0] + sizes[1] + 4
+        if screen:
+            line = line[:at] + coloured(status, line[at:at + sizes[2]]) + line[at + sizes[2]:]
+        lines.append(line)
+    if len(lines) >= height:  # what has left the screen cannot be drawn again
+        lines[max(height - 2, 1):] = [f"… and {len(lines) - max(height - 2, 1)} more"]
+    return lines
 
 
 def complete(health):
     return bool(health["endpoints"]) and all(e["status"] != "unknown" for e in health["endpoints"])
 
 
-def show(exporter, once):
-    """The live table, until the first complete one or for ever."""
-    screen = sys.stdout.isatty()
+def await_complete(exporter):
     deadline = time.monotonic() + FIRST_TABLE_SECONDS
-    drawn = 0
+    while True:
+        health = exporter.health()
+        if complete(health):
+            return health
+        if not exporter.program.running():
+            raise process.ProgramFailed("The exporter ended:\n" + exporter.log()[-3000:])
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no complete table within {FIRST_TABLE_SECONDS} s: {health}")
+        time.sleep(0.2)
+
+
+def watch(exporter):
+    """The table for ever: drawn in place on a terminal, else printed when it says something new."""
+    screen = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    drawn, said = 0, None
     while True:
         if not exporter.program.running():
             raise process.ProgramFailed("The exporter ended:\n" + exporter.log()[-3000:])
         health = exporter.health()
-        if not once or complete(health):
-            width = os.get_terminal_size().columns if screen else 1000
-            lines = [f"{time.strftime('%H:%M:%S')}  {health['status']}", *table(health, width)]
-            if screen and drawn:
-                sys.stdout.write(f"\x1b[{drawn}A\x1b[J")
-            say("\n".join(lines) + ("" if screen else "\n"))
+        if screen:
+            lines = table(health, screen)
+            sys.stdout.write(f"\x1b[{drawn}A\x1b[J" if drawn else "")
+            say("\n".join(lines))
             drawn = len(lines)
-            if once:
-                return
-        elif time.monotonic() > deadline:
-            raise TimeoutError(f"no complete table within {FIRST_TABLE_SECONDS} s: {health}")
-        time.sleep(0.2 if once else REFRESH_SECONDS)
+        elif facts(health) != said:
+            say(("\n" if said else "") + "\n".join(table(health, screen)))
+            said = facts(health)
+        time.sleep(REFRESH_SECONDS)
 
 
 def start_exporter(stack, directory, subject):
@@ -149,7 +197,7 @@ def start_exporter(stack, directory, subject):
         say("==> Starting the exporter and Prometheus")
         return stack.enter_context(Exporter(directory / "exporter", configuration))
     say("==> Starting the exporter and Prometheus")
-    if Path(subject).is_file():
+    if os.path.isfile(subject):
         return stack.enter_context(Exporter(directory / "exporter", environment=dict(os.environ),
                                             arguments=[f"--config.file={Path(subject).resolve()}"]))
     environment = {**os.environ, "DATABASE_URL": subject}
@@ -162,16 +210,19 @@ def run(subject, once):
         exporter = start_exporter(stack, directory, subject)
         beside = prometheus(stack, directory, exporter)
         base = f"http://{exporter.addresses[0]}"
+        graph = "/graph?g0.expr=pgtls_up&g0.tab=1"
         say(f"""
-  status page   {base}/
+  start page    {base}/
   metrics       {base}/metrics
   health        {base}/health/database
-  Prometheus    {beside.url}/graph?g0.expr=pgtls_up&g0.tab=1
-  alerts        {beside.url}/alerts
+  Prometheus    {page(beside, graph, "/classic" + graph)}
+  alerts        {page(beside, "/alerts", "/classic/alerts")}
 """)
-        if not once:
+        if once:
+            say("\n".join(table(await_complete(exporter), screen=False)))
+        else:
             say("Ctrl-C ends it and removes everything.\n")
-        show(exporter, once)
+            watch(exporter)
 
 
 def main():
@@ -179,9 +230,6 @@ def main():
     parser.add_argument("--once", action="store_true")
     parser.add_argument("subject", nargs="?")
     arguments = parser.parse_args()
-    if arguments.subject and not Path(arguments.subject).is_file() and "=" not in arguments.subject \
-            and "://" not in arguments.subject:
-        parser.error(f"{arguments.subject} is neither a file nor a connection string")
 
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 

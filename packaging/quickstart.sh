@@ -42,7 +42,12 @@ main() {
   if [[ -n $subject ]]; then
     purposes=(build prometheus)
     # The file is looked for from where the user is, not from here.
-    if [[ -e $OLDPWD/$subject && $subject != /* ]]; then subject=$OLDPWD/$subject; fi
+    if [[ $subject != /* && -f $OLDPWD/$subject ]]; then subject=$OLDPWD/$subject; fi
+    if [[ ! -f $subject && $subject != *=* && $subject != *://* ]]; then
+      echo "quickstart.sh: $subject is neither a file nor a connection string" >&2
+      usage >&2
+      exit 2
+    fi
   fi
 
   echo "==> Checking packages"
