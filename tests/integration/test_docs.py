@@ -1,6 +1,7 @@
 """The references are printed from the tables in the code, and are what is in docs/."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -17,6 +18,21 @@ def test_the_reference_is_what_the_code_says(name):
     printed = subprocess.run([DOCS, name], capture_output=True, text=True, check=True).stdout
     path = ROOT / "docs" / f"{name}.md"
     assert path.read_text() == printed, f"print it again: {DOCS.name} {name} > docs/{name}.md"
+
+
+def test_the_readme_names_the_packages_of_the_build():
+    lines = (line.split() for line in (ROOT / "packaging" / "packages.txt").read_text().splitlines()
+             if not line.startswith("#"))
+    wanted = {package for package, *purposes in lines if "build" in purposes}
+    named = re.search(r"apt-get install ((?:.*\\\n)*.*)", (ROOT / "README.md").read_text())[1]
+    assert set(named.replace("\\\n", " ").split()) == wanted
+
+
+def test_every_flag_is_documented():
+    said = subprocess.run([BINARY, "--help"], capture_output=True, text=True, check=True).stdout
+    flags = set(re.findall(r"^  (--[a-z.-]+)", said, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(--[a-z.-]+)`", (ROOT / "docs" / "flags.md").read_text(), re.MULTILINE))
+    assert flags and documented == flags
 
 
 def test_every_metric_that_is_exposed_is_documented(lab, trust, exporter):
