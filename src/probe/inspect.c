@@ -58,7 +58,10 @@ enum step inspect_prepare(struct probe *p)
         return STEP_NEXT;
     p->trust = trust_get(p->host->trusts, p->server, &reason, text, sizeof text);
     p->cpu_mark_ns = clock_thread_cpu_ns();
-    return p->trust ? STEP_NEXT : probe_fail_local(p, reason, text);
+    if (p->trust)
+        return STEP_NEXT;
+    p->phase = PHASE_TLS; /* that is what it keeps from happening */
+    return probe_fail_local(p, reason, text);
 }
 
 static enum step resolved(struct probe *p)
