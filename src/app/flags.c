@@ -166,7 +166,7 @@ static const struct {
          "Watches PostgreSQL endpoints over TLS and serves what it measures: /metrics for\n"
          "Prometheus, /health/database for people and load balancers.\n",
          "\nSignals: HUP reads the configuration again, TERM and INT end.\n"
-         "Exit status: 0 ended by a signal or nothing to do, 1 wrong configuration or no\n"
+         "Exit status: 0 ended by a signal, 1 wrong configuration, none at all, or no\n"
          "address to listen on, 2 wrong usage.\n",
          false},
     [COMMAND_PROBE] =
