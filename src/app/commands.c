@@ -353,14 +353,21 @@ int command_list(const struct flags *flags)
     struct run run = {.flags = flags};
     struct report_style style = teller_style(flags->color);
     struct buf text = BUF_INIT(LIST_MAX_BYTES);
-    int status = load(&run);
+    unsigned total = (unsigned)flags->total_shards;
+    struct shard shard;
+    int status;
 
+    if (!setup_shard(flags, &shard))
+        return EXIT_USAGE;
+    status = load(&run);
     if (status != EXIT_UP)
         return status;
+    if (flags->shard >= 0 || flags->shard_of_name)
+        shard_keep(run.all, shard);
     if (flags->json)
-        status = report_list_json(run.all, &text) ? EXIT_UP : EXIT_INTERNAL;
+        status = report_list_json(run.all, total, &text) ? EXIT_UP : EXIT_INTERNAL;
     else
-        report_list(run.all, &style, &text);
+        report_list(run.all, total, &style, &text);
     if (!teller_write(&text))
         status = EXIT_INTERNAL;
     endpoint_set_unref(run.all);

@@ -58,22 +58,38 @@ static void log_messages(const struct config_messages *messages)
     }
 }
 
+/* What of a good configuration this exporter watches, if that is not all of it. */
+static void print_part(struct endpoint_set *set, const struct flags *flags, struct shard shard)
+{
+    if (flags->total_shards <= 1)
+        return;
+    shard_keep(set, shard);
+    printf("shard %u of %u watches %zu endpoint%s, %zu server%s of it\n", shard.ordinal,
+           shard.total, set->n_endpoints, set->n_endpoints == 1 ? "" : "s", set->n_servers,
+           set->n_servers == 1 ? "" : "s");
+}
+
 int daemon_check(const struct flags *flags)
 {
     struct config_messages messages = {0};
     struct endpoint_set *set;
+    struct shard shard;
 
     if (setup_nothing_to_load(flags->config_file, "watch"))
         return 1;
+    if (!setup_shard(flags, &shard))
+        return 2;
     set = setup_load(flags->config_file, &messages);
     setup_print_messages(&messages);
-    if (set)
+    if (set) {
         printf("%s: good: %zu endpoint%s, %zu server%s, %zu warning%s\n",
                flags->config_file ? flags->config_file : "DATABASE_URL", set->n_endpoints,
                set->n_endpoints == 1 ? "" : "s", set->n_servers, set->n_servers == 1 ? "" : "s",
                messages.warnings, messages.warnings == 1 ? "" : "s");
-    else
+        print_part(set, flags, shard);
+    } else {
         fprintf(stderr, "%zu error%s\n", messages.errors, messages.errors == 1 ? "" : "s");
+    }
     config_messages_deinit(&messages);
     endpoint_set_unref(set);
     return set ? 0 : 1;
@@ -109,12 +125,14 @@ static bool reload(struct daemon *d, char *reason, size_t size)
 {
     struct config_messages messages = {0};
     struct endpoint_set *set = setup_load(d->flags->config_file, &messages);
-    char endpoints[24], servers[24];
+    char endpoints[24], servers[24], shard[32];
     bool ok;
 
     log_messages(&messages);
-    if (set)
+    if (set) {
+        shard_keep(set, d->self.shard);
         drop_unsupported(set);
+    }
     ok = set && fleet_set(d->fleet, set);
     reason[0] = '\0';
     atomic_store(&d->self.reload_successful, ok);
@@ -123,7 +141,11 @@ static bool reload(struct daemon *d, char *reason, size_t size)
         snprintf(endpoints, sizeof endpoints, "%zu", set->n_endpoints);
         snprintf(servers, sizeof servers, "%zu", set->n_servers);
         scheduler_watch(d->scheduler, d->fleet);
-        LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers});
+        snprintf(shard, sizeof shard, "%u/%u", d->self.shard.ordinal, d->self.shard.total);
+        LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers},
+            {"shard", d->self.shard.total > 1 ? shard : NULL});
+        if (set->n_servers == 0)
+            LOG(WARN, "No cluster of the configuration belongs to this shard", {"shard", shard});
     } else {
         str_copy(reason, size, first_error(&messages));
         if (d->self.ready)
@@ -293,6 +315,8 @@ int daemon_run(const struct flags *flags)
         return 1;
     setup_process();
     self_init(&d.self);
+    if (!setup_shard(flags, &d.self.shard))
+        return 2;
     init_condition(&d.answered);
     uv_loop_init(&d.loop);
     uv_async_init(&d.loop, &d.on_request, on_reload_request);

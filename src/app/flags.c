@@ -4,6 +4,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 #include "pgtls/expose/http.h"
+#include "pgtls/model/shard.h"
 #include "pgtls_version.h"
 
 #include <stdlib.h>
@@ -45,6 +46,17 @@ static bool read_max_requests(struct flags *f, const char *value)
 static bool read_workers(struct flags *f, const char *value)
 {
     return str_to_i64(value, 0, 64, &f->workers);
+}
+
+static bool read_shard(struct flags *f, const char *value)
+{
+    f->shard_of_name = strcmp(value, "ordinal") == 0;
+    return f->shard_of_name || str_to_i64(value, 0, SHARD_MAX_TOTAL - 1, &f->shard);
+}
+
+static bool read_total_shards(struct flags *f, const char *value)
+{
+    return str_to_i64(value, 1, SHARD_MAX_TOTAL, &f->total_shards);
 }
 
 static bool read_level(struct flags *f, const char *value)
@@ -129,6 +141,12 @@ static const struct flag {
      "Configuration (YAML). Without it the environment variable DATABASE_URL is watched."},
     {"config.check", WATCH, NULL, set_check, NULL,
      "Check the configuration, print every error with its place, and exit: 0 good, 1 not."},
+    {"shard", WATCH | LIST, "N", read_shard, "a number from 0 to 999, or the word ordinal",
+     "Watch this part of the clusters only, the first is 0; needs --total-shards. ordinal: the "
+     "number at the end of $POD_NAME, or without it of the host name, as in a StatefulSet."},
+    {"total-shards", WATCH | LIST, "N", read_total_shards, "a number from 1 to 1000",
+     "Into how many parts the clusters are divided, by a hash of their names. list without --shard "
+     "shows where each of them lives."},
     {"web.listen-address", WATCH, "ADDRESS", read_listen,
      "at most 16 of host:port, [v6]:port, :port or unix:/path",
      "Where to serve HTTP; repeatable. Default " DEFAULT_LISTEN
@@ -192,6 +210,7 @@ static const struct {
                       "Lists the servers of the configuration: what would be watched, and how.\n",
                       "\nExamples:\n"
                       "  pgtls_exporter list --config.file=pgtls.yml\n"
+                      "  pgtls_exporter list --config.file=pgtls.yml --total-shards=3\n"
                       "  pgtls_exporter list --config.file=pgtls.yml --json | jq -r "
                       "'.servers[].server'\n"
                       "\nExit status: 0 good, 2 wrong usage, 3 the configuration cannot be read.\n",
@@ -318,13 +337,32 @@ static bool parse_all(struct flags *flags, int argc, char **argv, FILE *err)
     return true;
 }
 
+/* Flags that only make sense together. */
+static bool check_shards(const struct flags *f, FILE *err)
+{
+    bool given = f->shard >= 0 || f->shard_of_name;
+
+    if (given && f->total_shards == 0)
+        fputs("pgtls_exporter: --shard needs --total-shards: how many are there?\n", err);
+    else if (!given && f->total_shards > 1 && f->command == COMMAND_WATCH)
+        fputs("pgtls_exporter: --total-shards needs --shard: which of them is this?\n", err);
+    else if (given && f->shard >= f->total_shards)
+        fprintf(err, "pgtls_exporter: --shard=%lld: with --total-shards=%lld the last is %lld\n",
+                (long long)f->shard, (long long)f->total_shards, (long long)f->total_shards - 1);
+    else
+        return true;
+    return false;
+}
+
 bool flags_parse(struct flags *flags, int argc, char **argv, FILE *err)
 {
-    *flags = (struct flags){.telemetry_path = "/metrics",
+    *flags = (struct flags){.shard = -1,
+                            .telemetry_path = "/metrics",
                             .max_requests = 40,
                             .log_level = LOG_LEVEL_INFO,
                             .log_format = LOG_FORMAT_LOGFMT};
-    if (!parse_all(flags, argc, argv, err)) {
+    if (!parse_all(flags, argc, argv, err) ||
+        (!flags->help && !flags->version && !check_shards(flags, err))) {
         fprintf(err, "%sSee --help.\n", commands[flags->command].usage);
         return false;
     }

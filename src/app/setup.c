@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 
 /* Every server in flight takes a descriptor: as many as the system lets an ordinary process have.
  */
@@ -54,6 +55,44 @@ bool setup_nothing_to_load(const char *config_file, const char *what)
             "pgtls_exporter: nothing to %s: give --config.file=FILE, or put a connection string "
             "into the environment variable DATABASE_URL\n",
             what);
+    return true;
+}
+
+/* A StatefulSet's pod is called <name>-<ordinal>, and so is its host, unless it shares the node's
+ * network: then only the downward API ($POD_NAME) knows. */
+static bool ordinal_of_name(const struct flags *flags, unsigned *ordinal)
+{
+    const char *name = getenv("POD_NAME"), *from = "POD_NAME";
+    struct utsname system = {0};
+
+    if (!name || !*name) {
+        name = uname(&system) == 0 ? system.nodename : "";
+        from = "the host name";
+    }
+    if (!shard_ordinal_of(name, ordinal))
+        fprintf(stderr,
+                "pgtls_exporter: --shard=ordinal: %s is \"%s\", which does not end in -0, -1, … as "
+                "the names of a StatefulSet's pods do; give --shard=N\n",
+                from, name);
+    else if (*ordinal >= flags->total_shards)
+        fprintf(stderr,
+                "pgtls_exporter: --shard=ordinal: %s is \"%s\", but with --total-shards=%lld the "
+                "last is %lld\n",
+                from, name, (long long)flags->total_shards, (long long)flags->total_shards - 1);
+    else
+        return true;
+    return false;
+}
+
+bool setup_shard(const struct flags *flags, struct shard *shard)
+{
+    *shard = (struct shard){0, 1};
+    if (flags->total_shards > 0)
+        shard->total = (unsigned)flags->total_shards;
+    if (flags->shard_of_name)
+        return ordinal_of_name(flags, &shard->ordinal);
+    if (flags->shard > 0)
+        shard->ordinal = (unsigned)flags->shard;
     return true;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 /* What every command of the program begins with. */
+#include "pgtls/app/flags.h"
 #include "pgtls/config/config.h"
+#include "pgtls/model/shard.h"
 
 /* Signals, descriptors, memory, libpq's environment. Call once, before the first thread. */
 void setup_process(void);
@@ -10,6 +12,10 @@ struct endpoint_set *setup_load(const char *config_file, struct config_messages 
 
 /* True after saying on stderr that there is neither, so nothing to `what` ("watch"). */
 bool setup_nothing_to_load(const char *config_file, const char *what);
+
+/* The shard that the flags name, 0 of 1 when they name none. False after saying on stderr why the
+ * ordinal that they ask for is not to be had. */
+bool setup_shard(const struct flags *flags, struct shard *shard);
 
 /* Prints every message to stderr, as compilers do. */
 void setup_print_messages(const struct config_messages *messages);

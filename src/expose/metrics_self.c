@@ -55,6 +55,16 @@ void emit_reload_time(struct sink *k)
     sink_ns(k, ns - ns % NS_PER_MS);
 }
 
+void emit_shard_ordinal(struct sink *k)
+{
+    sink_plain_u64(k, k->self->shard.ordinal);
+}
+
+void emit_total_shards(struct sink *k)
+{
+    sink_plain_u64(k, k->self->shard.total);
+}
+
 void emit_build_info(struct sink *k)
 {
     sink_begin(k);

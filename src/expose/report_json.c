@@ -8,6 +8,7 @@
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
+#include "pgtls/model/shard.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -248,16 +249,21 @@ bool report_json_end(const size_t counts[STATE_COUNT], struct buf *to)
     return !to->failed;
 }
 
-bool report_list_json(const struct endpoint_set *set, struct buf *to)
+static json_t *shard_json(const struct server *s, unsigned total_shards)
+{
+    return total_shards > 0 ? json_integer(shard_of(s->cluster, total_shards)) : json_null();
+}
+
+bool report_list_json(const struct endpoint_set *set, unsigned total_shards, struct buf *to)
 {
     bool ok = report_json_begin(to);
 
     for (size_t i = 0; ok && i < set->n_servers; i++) {
         const struct server *s = &set->servers[i];
-        json_t *json =
-            json_pack("{s:o, s:o, s:o}", "interval_seconds", seconds(s->interval_ns),
-                      "timeout_seconds", seconds(s->timeout_ns), "login_interval_seconds",
-                      s->login ? seconds(s->login_interval_ns) : json_null());
+        json_t *json = json_pack("{s:o, s:o, s:o, s:o}", "shard", shard_json(s, total_shards),
+                                 "interval_seconds", seconds(s->interval_ns), "timeout_seconds",
+                                 seconds(s->timeout_ns), "login_interval_seconds",
+                                 s->login ? seconds(s->login_interval_ns) : json_null());
 
         buf_add_str(to, i ? ",\n" : "\n");
         ok = json && add_identity(json, s, true);

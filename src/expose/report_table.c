@@ -6,6 +6,7 @@
 
 #include "pgtls/base/buf.h"
 #include "pgtls/base/str.h"
+#include "pgtls/model/shard.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -145,6 +146,7 @@ void report_line_sum(const size_t counts[STATE_COUNT], const struct report_style
 
 #define MODE_COLUMNS     13
 #define INTERVAL_COLUMNS 10
+#define SHARD_COLUMNS    7
 
 static void interval(const struct writer *w, bool there, int64_t ns)
 {
@@ -158,11 +160,15 @@ static void interval(const struct writer *w, bool there, int64_t ns)
     buf_deinit(&text);
 }
 
-static void list_line(const struct writer *w, const struct server *s,
+static void list_line(const struct writer *w, const struct server *s, unsigned total_shards,
                       const struct report_columns *columns)
 {
     char text[512];
 
+    if (total_shards > 0) {
+        snprintf(text, sizeof text, "%u", shard_of(s->cluster, total_shards));
+        write_padded(w, TINT_NONE, text, SHARD_COLUMNS);
+    }
     endpoint_text(s, text, sizeof text);
     write_padded(w, TINT_STRONG, text, columns->endpoint + GAP);
     server_text(s, text, sizeof text);
@@ -174,13 +180,16 @@ static void list_line(const struct writer *w, const struct server *s,
     buf_add_char(w->to, '\n');
 }
 
-void report_list(const struct endpoint_set *set, const struct report_style *style, struct buf *to)
+void report_list(const struct endpoint_set *set, unsigned total_shards,
+                 const struct report_style *style, struct buf *to)
 {
     const struct writer w = {to, style};
     struct report_columns columns = {0};
 
     for (size_t i = 0; i < set->n_servers; i++)
         report_columns_add(&columns, &set->servers[i]);
+    if (total_shards > 0)
+        write_padded(&w, TINT_DIM, "shard", SHARD_COLUMNS);
     write_padded(&w, TINT_DIM, "cluster/endpoint", columns.endpoint + GAP);
     write_padded(&w, TINT_DIM, "server", columns.server + GAP);
     write_padded(&w, TINT_DIM, "sslmode", MODE_COLUMNS);
@@ -189,5 +198,5 @@ void report_list(const struct endpoint_set *set, const struct report_style *styl
     write_text(&w, TINT_DIM, "user");
     buf_add_char(to, '\n');
     for (size_t i = 0; i < set->n_servers; i++)
-        list_line(&w, &set->servers[i], &columns);
+        list_line(&w, &set->servers[i], total_shards, &columns);
 }

@@ -19,6 +19,7 @@ void self_init(struct self *self)
     atomic_init(&self->reload_successful, false);
     atomic_init(&self->reload_success_realtime_ns, 0);
     atomic_init(&self->ready, false);
+    self->shard = (struct shard){0, 1};
     self->start_realtime_ns = clock_realtime_ns();
 }
 

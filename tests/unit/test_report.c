@@ -390,12 +390,38 @@ static void list(void **state)
     servers[1].login = false;
     servers[1].sslmode = SSLMODE_REQUIRE;
     set = fixture_set(servers, 2, REQUIRE_ANY);
-    report_list(set, &plain, &text);
+    report_list(set, 0, &plain, &text);
     assert_looks_like(text.data, "list");
     text = BUF_INIT(MAX_BYTES);
-    assert_true(report_list_json(set, &text));
+    assert_true(report_list_json(set, 0, &text));
     assert_null(strstr(text.data, "hunter2"));
     json_decref(json_loads(text.data, 0, NULL));
+    buf_deinit(&text);
+    endpoint_set_unref(set);
+}
+
+static void list_with_shards(void **state)
+{
+    struct server servers[] = {fixture_server("orders", "write", "db.example:5432"),
+                               fixture_server("platform-db", "write", "db.example:5433")};
+    struct endpoint_set *set = fixture_set(servers, 2, REQUIRE_ANY);
+    struct buf text = BUF_INIT(MAX_BYTES);
+    json_t *json, *list;
+
+    (void)state;
+    report_list(set, 3, &plain, &text);
+    assert_non_null(strstr(text.data, "shard  cluster/endpoint"));
+    assert_non_null(strstr(text.data, "\n0      orders/write"));
+    assert_non_null(strstr(text.data, "\n2      platform-db/write"));
+    buf_reset(&text);
+    assert_true(report_list_json(set, 3, &text));
+    json = json_loads(text.data, 0, NULL);
+    list = json_object_get(json, "servers");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 1), "shard")), 2);
+    json_decref(json);
+    buf_reset(&text);
+    assert_true(report_list_json(set, 0, &text));
+    assert_non_null(strstr(text.data, "\"shard\": null"));
     buf_deinit(&text);
     endpoint_set_unref(set);
 }
@@ -465,6 +491,7 @@ int main(void)
         cmocka_unit_test(days_are_counted_from_the_probe),
         cmocka_unit_test(table),
         cmocka_unit_test(list),
+        cmocka_unit_test(list_with_shards),
         cmocka_unit_test(json_tells_the_same),
         cmocka_unit_test(json_that_does_not_fit_is_refused),
     };

@@ -18,6 +18,11 @@ struct flags {
     enum command command;
     const char *config_file; /* NULL: DATABASE_URL */
 
+    /* watch and list: which clusters; total_shards is 0 when nobody has asked */
+    int64_t shard;      /* -1: not given */
+    bool shard_of_name; /* the ordinal at the end of the pod's or the host's name */
+    int64_t total_shards;
+
     /* probe and list */
     const char *target; /* what stands behind the command; NULL: nothing */
     bool all, json, no_login;

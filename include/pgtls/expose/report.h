@@ -51,9 +51,11 @@ void report_line(const struct report *r, const struct report_columns *columns,
 void report_line_sum(const size_t counts[STATE_COUNT], const struct report_style *style,
                      struct buf *to);
 
-/* The servers of a configuration, as a table or (`json`) a document. No secret is in it. */
-void report_list(const struct endpoint_set *set, const struct report_style *style, struct buf *to);
-bool report_list_json(const struct endpoint_set *set, struct buf *to);
+/* The servers of a configuration, as a table or (`json`) a document. No secret is in it. With
+ * total_shards > 0 each of them is shown with the shard that it lives in. */
+void report_list(const struct endpoint_set *set, unsigned total_shards,
+                 const struct report_style *style, struct buf *to);
+bool report_list_json(const struct endpoint_set *set, unsigned total_shards, struct buf *to);
 
 /* The document, piece by piece, so that a large fleet's never stands in memory: begin, add each,
  * end. False when memory or the buffer's maximum forbade it. */

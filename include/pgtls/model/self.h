@@ -1,6 +1,8 @@
 #pragma once
 /* What the exporter tells about itself: is it keeping up, is its configuration good. Counters are
  * atomic; anybody adds, the exposition reads. One instance, owned by app/. */
+#include "pgtls/model/shard.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +21,8 @@ struct self {
     _Atomic bool reload_successful;
     _Atomic int64_t reload_success_realtime_ns;
     _Atomic bool ready; /* configuration loaded, listeners up, first schedule built */
+    struct shard
+        shard; /* which part of the configuration is watched; set before the first reader */
     int64_t start_realtime_ns;
 };
 
