@@ -273,9 +273,9 @@ static int probe_all(struct run *run)
     }
     once_free(once);
     teller_end(&run->teller);
-    if (counts[STATE_DOWN] > 0)
+    if (counts[STATUS_DOWN] > 0)
         return EXIT_DOWN;
-    return counts[STATE_UNKNOWN] > 0 || run->teller.failed ? EXIT_INTERNAL : EXIT_UP;
+    return counts[STATUS_UNKNOWN] > 0 || run->teller.failed ? EXIT_INTERNAL : EXIT_UP;
 }
 
 static enum teller_form form_of(const struct run *run)

@@ -127,7 +127,7 @@ static void tell(struct teller *t, size_t i)
     struct buf text = BUF_INIT(REPORT_MAX_BYTES);
 
     memcpy(r.notes, told->notes, sizeof r.notes);
-    t->counts[report_state(&r)]++;
+    t->counts[report_status(&r)]++;
     switch (t->form) {
     case TELL_REPORTS:
         if (i > 0)

@@ -21,7 +21,7 @@ struct teller {
     struct told *results; /* one per server of the set */
     size_t next;          /* the first that is not told yet */
     struct report_columns columns;
-    size_t counts[STATE_COUNT];
+    size_t counts[STATUS_COUNT];
     bool failed; /* stdout takes no more, or out of memory */
 };
 

@@ -9,16 +9,6 @@
 
 enum { HTTP_OK = 200, HTTP_NOT_FOUND = 404, HTTP_ERROR = 500, HTTP_UNAVAILABLE = 503 };
 
-/* In the order of the document: failing first. */
-enum status { STATUS_DOWN, STATUS_DEGRADED, STATUS_UNKNOWN, STATUS_OK, STATUS_COUNT };
-
-static const char *const status_names[STATUS_COUNT] = {
-    [STATUS_DOWN] = "down",
-    [STATUS_DEGRADED] = "degraded",
-    [STATUS_UNKNOWN] = "unknown",
-    [STATUS_OK] = "ok",
-};
-
 /* The same for the servers of an endpoint. */
 static const enum state server_order[STATE_COUNT] = {STATE_DOWN, STATE_UNKNOWN, STATE_UP};
 
@@ -112,7 +102,7 @@ static json_t *endpoint_json(const struct endpoint *e, enum status status, int64
                              const enum verdict kept[PROMISE_COUNT], json_t *servers)
 {
     return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o}", "cluster", health_text(e->cluster),
-                     "endpoint", health_text(e->name), "status", status_names[status], "since",
+                     "endpoint", health_text(e->name), "status", status_name(status), "since",
                      health_time(since), "promises", health_promises(kept), "servers", servers);
 }
 
@@ -181,7 +171,7 @@ static int append(const char *bytes, size_t n, void *to)
 static json_t *whole(struct document *d, enum status status)
 {
     json_t *json = json_pack(
-        "{s:i, s:s, s:o, s:{s:I, s:I, s:I, s:I}}", "schema", 1, "status", status_names[status],
+        "{s:i, s:s, s:o, s:{s:I, s:I, s:I, s:I}}", "schema", 1, "status", status_name(status),
         "time", health_time(d->realtime_ns), "counts", "ok", (json_int_t)d->counts[STATUS_OK],
         "degraded", (json_int_t)d->counts[STATUS_DEGRADED], "down",
         (json_int_t)d->counts[STATUS_DOWN], "unknown", (json_int_t)d->counts[STATUS_UNKNOWN]);

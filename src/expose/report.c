@@ -5,6 +5,7 @@
 #include "report_text.h"
 
 #include "pgtls/base/buf.h"
+#include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 
 #include <stdio.h>
@@ -14,13 +15,16 @@
 #define MODE_COLUMNS   13
 #define ANSWER_COLUMNS 5
 
+#define PROMISE_COLUMNS 11
+
 static const struct {
     const char *word;
     enum mark mark;
-} states[STATE_COUNT] = {
-    [STATE_UNKNOWN] = {"UNKNOWN", MARK_WARN},
-    [STATE_UP] = {"UP", MARK_GOOD},
-    [STATE_DOWN] = {"DOWN", MARK_BAD},
+} statuses[STATUS_COUNT] = {
+    [STATUS_DOWN] = {"DOWN", MARK_BAD},
+    [STATUS_DEGRADED] = {"DEGRADED", MARK_WARN},
+    [STATUS_UNKNOWN] = {"UNKNOWN", MARK_WARN},
+    [STATUS_OK] = {"OK", MARK_GOOD},
 };
 
 /* How a connection closed, for people. */
@@ -40,21 +44,24 @@ void section_pair(const struct writer *w, const char *label, size_t columns, enu
 
 /* --- head ------------------------------------------------------------------------------------- */
 
-static void head_state(const struct writer *w, const struct report *r)
+static void head_status(const struct writer *w, const struct report *r)
 {
     const struct observation *culprit = report_culprit(r);
-    enum state state = report_state(r);
-    char duration[DURATION_SIZE], where[WHERE_SIZE];
+    enum status status = report_status(r);
+    char duration[DURATION_SIZE], where[WHERE_SIZE], broken[BROKEN_SIZE];
 
     duration_text(duration, report_duration_ns(r));
-    if (culprit)
-        report_where(r, where);
-    write_mark(w, states[state].mark);
+    write_mark(w, statuses[status].mark);
     write_spaces(w, 1);
-    write_text(w, mark_tint(states[state].mark), states[state].word);
+    write_text(w, mark_tint(statuses[status].mark), statuses[status].word);
     write_format(w, TINT_NONE, " after %s", duration);
-    if (culprit)
+    if (culprit) {
+        report_where(r, where);
         write_format(w, TINT_NONE, ", %s: %s", where, fault_row(culprit->fault)->id);
+    } else if (status == STATUS_DEGRADED) {
+        report_broken(r, broken);
+        write_format(w, TINT_NONE, ", %s", broken);
+    }
     buf_add_str(w->to, "\n\n");
 }
 
@@ -75,7 +82,12 @@ static void head_identity(const struct writer *w, const struct report *r)
 static const char *trust_words(const struct server *s)
 {
     if (!server_demands_chain(s))
-        return "the certificate is not checked";
+        return s->n_pins > 0 ? "the certificate must be the pinned one; its chain, dates and host "
+                               "name are judged, but not demanded"
+                             : "the certificate is not checked";
+    if (s->n_pins > 0)
+        return server_demands_hostname(s) ? "chain, host name and pin are checked"
+                                          : "chain and pin are checked";
     return server_demands_hostname(s) ? "chain and host name are checked" : "the chain is checked";
 }
 
@@ -171,6 +183,13 @@ static bool knows_server(const struct report *r)
     return report_server_version(r) || report_auth_method(r);
 }
 
+static const char *role_words(const struct observation *login)
+{
+    if (login->in_recovery == VERDICT_YES)
+        return "standby";
+    return login->read_only == VERDICT_YES ? "primary, takes no writes" : "primary";
+}
+
 static void section_server(const struct writer *w, const struct report *r)
 {
     const struct observation *login = r->login;
@@ -186,8 +205,11 @@ static void section_server(const struct writer *w, const struct report *r)
         section_pair(w, "connection", PAIR_COLUMNS, TINT_NONE,
                      login->pooler == VERDICT_YES ? "through a pooler" : "direct");
     if (login && login->in_recovery != VERDICT_UNKNOWN)
-        section_pair(w, "role", PAIR_COLUMNS, TINT_NONE,
-                     login->in_recovery == VERDICT_YES ? "standby" : "primary");
+        section_pair(w, "role", PAIR_COLUMNS, TINT_NONE, role_words(login));
+    if (login && login->lag_known) {
+        snprintf(text, sizeof text, "%.1f s behind", ns_to_seconds(login->lag_ns));
+        section_pair(w, "lag", PAIR_COLUMNS, TINT_NONE, text);
+    }
     if (method) {
         snprintf(text, sizeof text, "%s%s", method,
                  strcmp(method, "scram-sha-256") != 0 ? ""
@@ -196,6 +218,40 @@ static void section_server(const struct writer *w, const struct report *r)
         section_pair(w, "asks for", PAIR_COLUMNS, TINT_NONE,
                      strcmp(method, "trust") == 0 ? "nothing (trust, or a client certificate)"
                                                   : text);
+    }
+}
+
+static bool makes_promises(const struct report *r)
+{
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        if (promise_made(&r->server->promises, (enum promise)i))
+            return true;
+    }
+    return false;
+}
+
+static void section_promises(const struct writer *w, const struct report *r)
+{
+    static const enum mark marks[] = {
+        [VERDICT_UNKNOWN] = MARK_NONE, [VERDICT_NO] = MARK_WARN, [VERDICT_YES] = MARK_GOOD};
+
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        struct promise_fact fact;
+        char text[sizeof fact.promised + sizeof fact.found + 64];
+        bool known;
+
+        report_promise(r, (enum promise)i, &fact);
+        if (!fact.made)
+            continue;
+        known = fact.kept != VERDICT_UNKNOWN;
+        snprintf(text, sizeof text, "promised: %s; %s%s", fact.promised, known ? "found: " : "",
+                 known ? fact.found : report_promise_silence(r, (enum promise)i));
+        write_spaces(w, REPORT_INDENT);
+        write_mark(w, marks[fact.kept]);
+        write_spaces(w, 1);
+        write_padded(w, TINT_NONE, promise_name((enum promise)i), PROMISE_COLUMNS);
+        write_wrapped(w, fact.kept == VERDICT_NO ? TINT_WARN : TINT_NONE, text,
+                      REPORT_INDENT + 2 + PROMISE_COLUMNS, REPORT_INDENT + 2 + PROMISE_COLUMNS);
     }
 }
 
@@ -241,6 +297,7 @@ static const struct {
     {"Certificates", has_chain, section_certificates},
     {"sslmodes that work", knows_sslmodes, section_sslmodes},
     {"Server", knows_server, section_server},
+    {"Promises", makes_promises, section_promises},
     {"Fault", has_fault, section_fault},
 };
 
@@ -249,7 +306,7 @@ void report_text(const struct report *r, const struct report_style *style, struc
     const struct writer w = {to, style};
 
     head_identity(&w, r);
-    head_state(&w, r);
+    head_status(&w, r);
     head_pairs(&w, r);
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
         if (!sections[i].wanted(r))

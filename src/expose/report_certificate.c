@@ -67,6 +67,8 @@ static void write_certificate(const struct writer *w, const struct report *r, si
     snprintf(text, sizeof text, "%s, signed with %s", c->key, c->signature);
     fact_line(w, "key", TINT_NONE, text);
     fact_line(w, "sha256", TINT_NONE, c->fingerprint_sha256);
+    if (c->position == POSITION_LEAF) /* what pin_sha256 takes and a renewal may leave as it is */
+        fact_line(w, "key pin", TINT_NONE, c->public_key_sha256);
     if (c->verify_code) {
         snprintf(text, sizeof text, "%s (X.509 error %d)", verify_text(c->verify_code, verify),
                  c->verify_code);
@@ -79,7 +81,7 @@ static void write_certificate(const struct writer *w, const struct report *r, si
 struct verdict_line {
     const char *name;
     enum verdict verdict;
-    bool demanded; /* by the sslmode */
+    bool demanded; /* by the sslmode, or by the pins themselves */
     const char *good;
 };
 
@@ -112,6 +114,18 @@ static const char *trust_store(const struct server *s)
                                                                    : "the system's certificates";
 }
 
+static const char *pin_words(const struct report *r)
+{
+    const struct server *s = r->server;
+    const struct certificate *leaf = &r->inspect->chain->certificates[0];
+
+    for (size_t i = 0; i < s->n_pins; i++) {
+        if (strcmp(s->pins[i].hex, leaf->public_key_sha256) == 0)
+            return "the public key is pinned";
+    }
+    return "the certificate is pinned";
+}
+
 static void write_verdicts(const struct writer *w, const struct report *r)
 {
     const struct judgement *j = &r->inspect->judgement;
@@ -120,8 +134,10 @@ static void write_verdicts(const struct writer *w, const struct report *r)
         {"chain", j->chain, chain, NULL},
         {"dates", j->dates, chain, "every certificate is within its dates"},
         {"host name", j->hostname, server_demands_hostname(r->server), NULL},
+        {"pin", j->pin, true, pin_words(r)},
     };
-    char good[2][384], bad[3][384], verify[VERIFY_TEXT_SIZE];
+    size_t n = sizeof lines / sizeof *lines - (r->server->n_pins == 0);
+    char good[2][384], bad[4][384], verify[VERIFY_TEXT_SIZE];
 
     snprintf(good[0], sizeof good[0], "leads to a root of %s", trust_store(r->server));
     snprintf(good[1], sizeof good[1], "%s is named by the certificate", r->server->host);
@@ -129,9 +145,11 @@ static void write_verdicts(const struct writer *w, const struct report *r)
              verify_text(j->verify_code, verify), j->verify_depth, trust_store(r->server));
     snprintf(bad[1], sizeof bad[1], "a certificate is out of its dates, see above");
     snprintf(bad[2], sizeof bad[2], "%s is not named by the certificate", r->server->host);
+    snprintf(bad[3], sizeof bad[3], "neither the certificate nor its public key is %s",
+             r->server->n_pins > 1 ? "one of those pinned" : "the pinned one");
     lines[0].good = good[0];
     lines[2].good = good[1];
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+    for (size_t i = 0; i < n; i++)
         verdict_line(w, r, &lines[i], bad[i]);
 }
 

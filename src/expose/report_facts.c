@@ -1,7 +1,9 @@
 /* What text and JSON of a report both tell. */
 #include "report_facts.h"
 
+#include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
 
 #include <stdio.h>
 
@@ -79,6 +81,102 @@ enum state report_state(const struct report *r)
     if (!o)
         return STATE_UP;
     return fault_row(o->fault)->class == FAULT_CLASS_INTERNAL ? STATE_UNKNOWN : STATE_DOWN;
+}
+
+/* The same as the fleet folds, of what this once told. */
+static void promise_facts(const struct report *r, struct promise_facts *f)
+{
+    const struct observation *login = r->login;
+    bool answered = login && login->fault == FAULT_NONE;
+
+    *f = (struct promise_facts){.in_recovery = VERDICT_UNKNOWN};
+    if (!r->server->unix_socket && r->inspect->fault == FAULT_NONE)
+        str_copy(f->address, sizeof f->address, r->inspect->address);
+    if (!answered)
+        return;
+    f->in_recovery = login->in_recovery;
+    f->read_only = login->read_only;
+    f->pooler = login->pooler;
+    f->lag_known = login->lag_known;
+    f->lag_ns = login->lag_ns;
+}
+
+/* Moves the text over. */
+static void keep_text(char *to, size_t size, struct buf *text)
+{
+    str_copy(to, size, buf_text(text));
+    buf_deinit(text);
+}
+
+void report_promise(const struct report *r, enum promise promise, struct promise_fact *fact)
+{
+    const struct promises *p = &r->server->promises;
+    struct buf promised = BUF_INIT(2048), found = BUF_INIT(256);
+    struct promise_facts facts;
+
+    promise_facts(r, &facts);
+    *fact = (struct promise_fact){.made = promise_made(p, promise)};
+    if (!fact->made)
+        return;
+    fact->kept = report_culprit(r) ? VERDICT_UNKNOWN : promise_judge(p, promise, &facts);
+    promise_add_promised(&promised, p, promise);
+    promise_add_found(&found, promise, &facts);
+    keep_text(fact->promised, sizeof fact->promised, &promised);
+    keep_text(fact->found, sizeof fact->found, &found);
+}
+
+const char *report_promise_silence(const struct report *r, enum promise promise)
+{
+    if (report_culprit(r))
+        return "not judged of a server that is down";
+    if (promise != PROMISE_ADDRESSES && !r->login)
+        return "not measured without a login";
+    return "not known";
+}
+
+/* Which are broken; returns how many. */
+static size_t broken_promises(const struct report *r, enum promise broken[PROMISE_COUNT])
+{
+    struct promise_fact fact;
+    size_t n = 0;
+
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        report_promise(r, (enum promise)i, &fact);
+        if (fact.kept == VERDICT_NO)
+            broken[n++] = (enum promise)i;
+    }
+    return n;
+}
+
+void report_broken(const struct report *r, char to[BROKEN_SIZE])
+{
+    struct buf text = BUF_INIT(BROKEN_SIZE);
+    enum promise broken[PROMISE_COUNT];
+    size_t n = broken_promises(r, broken);
+
+    buf_add_str(&text, n == 1 ? "promise " : "promises ");
+    for (size_t i = 0; i < n; i++)
+        buf_addf(&text, "%s%s", i == 0 ? "" : i + 1 == n ? " and " : ", ", promise_name(broken[i]));
+    buf_add_str(&text, n == 1 ? " is broken" : " are broken");
+    keep_text(to, BROKEN_SIZE, &text);
+}
+
+enum status report_status(const struct report *r)
+{
+    enum promise broken[PROMISE_COUNT];
+
+    return status_of_state(report_state(r), broken_promises(r, broken) > 0);
+}
+
+enum status report_worst(const size_t counts[STATUS_COUNT])
+{
+    static const enum status order[] = {STATUS_DOWN, STATUS_UNKNOWN, STATUS_DEGRADED};
+
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        if (counts[order[i]] > 0)
+            return order[i];
+    }
+    return STATUS_OK;
 }
 
 static bool tls_was_good(const struct observation *o)

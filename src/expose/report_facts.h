@@ -43,6 +43,24 @@ const char *report_auth_method(const struct report *r);
 #define VERIFY_TEXT_SIZE 64
 const char *verify_text(int code, char to[VERIFY_TEXT_SIZE]);
 
+/* One promise: what was promised and found in words, "" where that is not known. */
+struct promise_fact {
+    enum verdict kept; /* UNKNOWN: not promised, or not measured */
+    bool made;
+    char promised[512], found[96];
+};
+void report_promise(const struct report *r, enum promise promise, struct promise_fact *fact);
+
+/* "promises pooled and addresses are broken" */
+#define BROKEN_SIZE 128
+void report_broken(const struct report *r, char to[BROKEN_SIZE]);
+
+/* Why a promise was not measured, for people. */
+const char *report_promise_silence(const struct report *r, enum promise promise);
+
+/* Which of several the worst is: down before unknown, as the exit status has it. */
+enum status report_worst(const size_t counts[STATUS_COUNT]);
+
 /* Which sslmodes work; all unknown when nobody asked. */
 void report_sslmodes(const struct report *r, struct sslmode_verdict verdicts[SSLMODE_COUNT]);
 

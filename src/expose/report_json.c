@@ -81,14 +81,15 @@ static json_t *tls_json(const struct report *r)
 
 static json_t *certificate_json(const struct report *r, const struct certificate *c)
 {
-    return json_pack(
-        "{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "position",
-        position_name(c->position), "served", c->served, "subject", health_text(c->subject),
-        "issuer", health_text(c->issuer), "sans", health_text(c->sans), "serial",
-        health_text(c->serial), "not_before", date(c->not_before), "not_after", date(c->not_after),
-        "days_left", json_real(round(days_left(r, c->not_after) * 100) / 100), "key",
-        health_text(c->key), "signature", health_text(c->signature), "fingerprint_sha256",
-        health_text(c->fingerprint_sha256), "error", verify_json(c->verify_code));
+    return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "position", position_name(c->position), "served", c->served, "subject",
+                     health_text(c->subject), "issuer", health_text(c->issuer), "sans",
+                     health_text(c->sans), "serial", health_text(c->serial), "not_before",
+                     date(c->not_before), "not_after", date(c->not_after), "days_left",
+                     json_real(round(days_left(r, c->not_after) * 100) / 100), "key",
+                     health_text(c->key), "signature", health_text(c->signature),
+                     "fingerprint_sha256", health_text(c->fingerprint_sha256), "public_key_sha256",
+                     health_text(c->public_key_sha256), "error", verify_json(c->verify_code));
 }
 
 static json_t *certificates_json(const struct report *r)
@@ -105,8 +106,9 @@ static json_t *verdicts_json(const struct report *r)
 {
     const struct judgement *j = &r->inspect->judgement;
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "chain", verdict(j->chain), "dates",
-                     verdict(j->dates), "hostname", verdict(j->hostname), "error",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "chain", verdict(j->chain), "dates",
+                     verdict(j->dates), "hostname", verdict(j->hostname), "pin",
+                     verdict(r->server->n_pins > 0 ? j->pin : VERDICT_UNKNOWN), "error",
                      verify_json(j->verify_code), "depth",
                      j->verify_code ? json_integer(j->verify_depth) : json_null());
 }
@@ -117,11 +119,31 @@ static json_t *facts_json(const struct report *r)
     const char *method = report_auth_method(r);
     bool binding = r->inspect->channel_binding || (login && login->channel_binding);
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "version", health_text(report_server_version(r)),
-                     "pooler", verdict(login ? login->pooler : VERDICT_UNKNOWN), "in_recovery",
-                     verdict(login ? login->in_recovery : VERDICT_UNKNOWN), "auth_method",
-                     health_text(method), "channel_binding",
-                     method ? json_boolean(binding) : json_null());
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", health_text(report_server_version(r)),
+        "pooler", verdict(login ? login->pooler : VERDICT_UNKNOWN), "in_recovery",
+        verdict(login ? login->in_recovery : VERDICT_UNKNOWN), "read_only",
+        verdict(login ? login->read_only : VERDICT_UNKNOWN), "replication_lag_seconds",
+        login && login->lag_known ? seconds(login->lag_ns) : json_null(), "auth_method",
+        health_text(method), "channel_binding", method ? json_boolean(binding) : json_null());
+}
+
+/* Null for what is not promised. */
+static json_t *promises_json(const struct report *r)
+{
+    json_t *json = json_object();
+
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        struct promise_fact fact;
+
+        report_promise(r, (enum promise)i, &fact);
+        json_object_set_new(json, promise_name((enum promise)i),
+                            fact.made ? json_pack("{s:o, s:o, s:o}", "kept", verdict(fact.kept),
+                                                  "promised", health_text(fact.promised), "found",
+                                                  health_text(fact.found))
+                                      : json_null());
+    }
+    return json;
 }
 
 static json_t *fault_json(const struct report *r)
@@ -186,12 +208,13 @@ static json_t *server_json(const struct report *r)
     json_t *json = json_object(), *more;
     bool ok = add_identity(json, r->server, r->named);
 
-    more = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address",
-                     health_text(r->inspect->address), "state", state_name(report_state(r)), "time",
-                     health_time(report_time_ns(r)), "seconds", seconds(report_duration_ns(r)),
-                     "phases", phases_json(r), "tls", tls_json(r), "certificates",
-                     certificates_json(r), "verdicts", verdicts_json(r), "facts", facts_json(r),
-                     "sslmodes", sslmodes_json(r), "fault", fault_json(r), "notes", notes_json(r));
+    more = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address",
+                     health_text(r->inspect->address), "status", status_name(report_status(r)),
+                     "time", health_time(report_time_ns(r)), "seconds",
+                     seconds(report_duration_ns(r)), "phases", phases_json(r), "tls", tls_json(r),
+                     "certificates", certificates_json(r), "verdicts", verdicts_json(r), "facts",
+                     facts_json(r), "promises", promises_json(r), "sslmodes", sslmodes_json(r),
+                     "fault", fault_json(r), "notes", notes_json(r));
     ok = ok && more && json_object_update(json, more) == 0;
     json_decref(more);
     if (ok)
@@ -237,15 +260,14 @@ bool report_json_add(const struct report *r, bool first, struct buf *to)
     return add_nested(to, server_json(r));
 }
 
-bool report_json_end(const size_t counts[STATE_COUNT], struct buf *to)
+bool report_json_end(const size_t counts[STATUS_COUNT], struct buf *to)
 {
-    enum state state = counts[STATE_DOWN]      ? STATE_DOWN
-                       : counts[STATE_UNKNOWN] ? STATE_UNKNOWN
-                                               : STATE_UP;
-
-    buf_addf(to, "\n  ],\n  \"counts\": {\"up\": %zu, \"down\": %zu, \"unknown\": %zu},\n",
-             counts[STATE_UP], counts[STATE_DOWN], counts[STATE_UNKNOWN]);
-    buf_addf(to, "  \"state\": \"%s\"\n}\n", state_name(state));
+    buf_addf(to,
+             "\n  ],\n  \"counts\": {\"ok\": %zu, \"degraded\": %zu, \"down\": %zu, "
+             "\"unknown\": %zu},\n",
+             counts[STATUS_OK], counts[STATUS_DEGRADED], counts[STATUS_DOWN],
+             counts[STATUS_UNKNOWN]);
+    buf_addf(to, "  \"status\": \"%s\"\n}\n", status_name(report_worst(counts)));
     return !to->failed;
 }
 

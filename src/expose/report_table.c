@@ -12,17 +12,18 @@
 #include <string.h>
 
 #define GAP              2
-#define STATE_COLUMNS    9
+#define STATUS_COLUMNS   10
 #define TOTAL_COLUMNS    9
 #define NAME_MAX_COLUMNS 60 /* longer names push their own line out, not all lines */
 
 static const struct {
     const char *word;
     enum tint tint;
-} states[STATE_COUNT] = {
-    [STATE_UNKNOWN] = {"unknown", TINT_WARN},
-    [STATE_UP] = {"ok", TINT_GOOD},
-    [STATE_DOWN] = {"DOWN", TINT_BAD},
+} statuses[STATUS_COUNT] = {
+    [STATUS_DOWN] = {"DOWN", TINT_BAD},
+    [STATUS_DEGRADED] = {"degraded", TINT_WARN},
+    [STATUS_UNKNOWN] = {"unknown", TINT_WARN},
+    [STATUS_OK] = {"ok", TINT_GOOD},
 };
 
 /* "cluster/endpoint", cleaned. */
@@ -66,10 +67,10 @@ void report_line_head(const struct report_columns *columns, const struct report_
 
     write_padded(&w, TINT_DIM, "cluster/endpoint", columns->endpoint + GAP);
     write_padded(&w, TINT_DIM, "server", columns->server + GAP);
-    write_padded(&w, TINT_DIM, "state", STATE_COLUMNS);
+    write_padded(&w, TINT_DIM, "status", STATUS_COLUMNS);
     write_format(&w, TINT_DIM, "%*s", TOTAL_COLUMNS, "took");
     write_spaces(&w, GAP);
-    write_text(&w, TINT_DIM, "fault, or certificate");
+    write_text(&w, TINT_DIM, "details");
     buf_add_char(to, '\n');
 }
 
@@ -102,41 +103,46 @@ void report_line(const struct report *r, const struct report_columns *columns,
 {
     const struct observation *culprit = report_culprit(r);
     const struct writer w = {to, style};
-    enum state state = report_state(r);
-    char text[512], duration[DURATION_SIZE], where[WHERE_SIZE];
+    enum status status = report_status(r);
+    char text[512], duration[DURATION_SIZE], where[WHERE_SIZE], broken[BROKEN_SIZE];
 
     endpoint_text(r->server, text, sizeof text);
     write_padded(&w, TINT_NONE, text, columns->endpoint + GAP);
     server_text(r->server, text, sizeof text);
     write_padded(&w, TINT_NONE, text, columns->server + GAP);
-    write_padded(&w, states[state].tint, states[state].word, STATE_COLUMNS);
+    write_padded(&w, statuses[status].tint, statuses[status].word, STATUS_COLUMNS);
     duration_text(duration, report_duration_ns(r));
     write_format(&w, TINT_NONE, "%*s", TOTAL_COLUMNS, duration);
     write_spaces(&w, GAP);
     if (culprit) {
         report_where(r, where);
-        write_format(&w, states[state].tint, "%s: %s", where, fault_row(culprit->fault)->id);
+        write_format(&w, statuses[status].tint, "%s: %s", where, fault_row(culprit->fault)->id);
+    } else if (status == STATUS_DEGRADED) {
+        report_broken(r, broken);
+        write_text(&w, statuses[status].tint, broken);
     } else {
         line_certificate(&w, r);
     }
     buf_add_char(to, '\n');
 }
 
-void report_line_sum(const size_t counts[STATE_COUNT], const struct report_style *style,
+void report_line_sum(const size_t counts[STATUS_COUNT], const struct report_style *style,
                      struct buf *to)
 {
-    static const enum state order[] = {STATE_UP, STATE_DOWN, STATE_UNKNOWN};
+    static const enum status order[] = {STATUS_OK, STATUS_DEGRADED, STATUS_DOWN, STATUS_UNKNOWN};
     const struct writer w = {to, style};
-    size_t n = counts[STATE_UP] + counts[STATE_DOWN] + counts[STATE_UNKNOWN];
     const char *separator = ": ";
+    size_t n = 0;
 
+    for (size_t i = 0; i < STATUS_COUNT; i++)
+        n += counts[i];
     write_format(&w, TINT_NONE, "\n%zu server%s", n, n == 1 ? "" : "s");
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         if (counts[order[i]] == 0)
             continue;
         buf_add_str(to, separator);
-        write_format(&w, states[order[i]].tint, "%zu %s", counts[order[i]],
-                     order[i] == STATE_DOWN ? "down" : states[order[i]].word);
+        write_format(&w, statuses[order[i]].tint, "%zu %s", counts[order[i]],
+                     status_name(order[i]));
         separator = ", ";
     }
     buf_add_char(to, '\n');

@@ -24,6 +24,26 @@ static const char *const state_names[STATE_COUNT] = {
     [STATE_DOWN] = "down",
 };
 
+static const char *const status_names[STATUS_COUNT] = {
+    [STATUS_DOWN] = "down",
+    [STATUS_DEGRADED] = "degraded",
+    [STATUS_UNKNOWN] = "unknown",
+    [STATUS_OK] = "ok",
+};
+
+const char *status_name(enum status status)
+{
+    return status_names[status];
+}
+
+enum status status_of_state(enum state state, bool promise_broken)
+{
+    static const enum status statuses[STATE_COUNT] = {
+        [STATE_UNKNOWN] = STATUS_UNKNOWN, [STATE_UP] = STATUS_OK, [STATE_DOWN] = STATUS_DOWN};
+
+    return state == STATE_UP && promise_broken ? STATUS_DEGRADED : statuses[state];
+}
+
 const char *state_name(enum state state)
 {
     return state_names[state];
@@ -227,7 +247,7 @@ static void adopt(struct server_state *s, struct endpoint_set *set, const struct
     configure_probe(&s->probes[PROBE_INSPECT], true, config->interval_ns);
     configure_probe(&s->probes[PROBE_LOGIN], config->login, config->login_interval_ns);
     fold_configure_sessions(s, config);
-    fold_promises(s, clock_realtime_ns());
+    fold_promises(s, clock_realtime_ns(), NULL);
     fold_state(s, now_ns, clock_realtime_ns());
     server_state_unlock(s);
     endpoint_set_unref(old);

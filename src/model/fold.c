@@ -232,7 +232,7 @@ struct fleet_change fleet_apply_at(struct server_state *s, const struct observat
         sslmode_facts_inspect(&s->sslmodes, o);
     else
         sslmode_facts_login(&s->sslmodes, o);
-    fold_promises(s, o->finished_realtime_ns);
+    fold_promises(s, o->finished_realtime_ns, change.promises);
     fold_state(s, now_ns, o->finished_realtime_ns);
     change.after = s->state;
     change.fault_after = fault_of_state(s);
@@ -270,6 +270,15 @@ enum state server_state_now(const struct server_state *s)
     if (inspect != STATE_UP || !s->probes[PROBE_LOGIN].configured)
         return inspect;
     return probe_verdict(&s->probes[PROBE_LOGIN]);
+}
+
+enum status server_status(const struct server_state *s)
+{
+    bool broken = false;
+
+    for (size_t i = 0; i < PROMISE_COUNT; i++)
+        broken = broken || s->promises[i].kept == VERDICT_NO;
+    return status_of_state(server_state_now(s), broken);
 }
 
 double server_state_seconds(const struct server_state *s, enum state state, int64_t now_ns)

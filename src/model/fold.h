@@ -11,5 +11,6 @@ void fold_backend(struct server_state *s, const struct observation *o, int64_t n
 /* Takes over which sessions are configured; those that stay keep what is known of them. */
 void fold_configure_sessions(struct server_state *s, const struct server *config);
 
-/* Judges the promises anew after anything changed. */
-void fold_promises(struct server_state *s, int64_t realtime_ns);
+/* Judges the promises anew after anything changed; `news` as in fleet_change, or NULL: the next
+ * observation brings them. */
+void fold_promises(struct server_state *s, int64_t realtime_ns, enum verdict news[PROMISE_COUNT]);

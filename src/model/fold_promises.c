@@ -71,60 +71,49 @@ void fold_backend(struct server_state *s, const struct observation *o, int64_t n
     summarize(s);
 }
 
-/* The worst of the back ends. */
-static enum verdict judge_role(const struct server_state *s)
+/* The back end that plays the role worst, or NULL: none has answered lately. */
+static const struct backend_seen *worst_backend(const struct server_state *s)
 {
-    enum verdict worst = s->n_backends > 0 ? VERDICT_YES : VERDICT_UNKNOWN;
+    const struct backend_seen *worst = NULL;
+    enum verdict so_far = VERDICT_YES;
 
     for (size_t i = 0; i < s->n_backends; i++) {
-        enum verdict one = role_played(s->config->promises.role, s->backends[i].in_recovery,
-                                       s->backends[i].read_only);
+        const struct backend_seen *b = &s->backends[i];
+        enum verdict one = role_played(s->config->promises.role, b->in_recovery, b->read_only);
 
-        if (one == VERDICT_NO)
-            return VERDICT_NO;
-        if (one == VERDICT_UNKNOWN)
-            worst = VERDICT_UNKNOWN;
+        if (worst && (so_far == VERDICT_NO || one == VERDICT_YES))
+            continue;
+        if (!worst || one != so_far) {
+            worst = b;
+            so_far = one;
+        }
     }
     return worst;
 }
 
-static enum verdict judge_pooled(const struct server_state *s)
+void server_promise_facts(const struct server_state *s, enum promise promise,
+                          struct promise_facts *facts)
 {
-    if (s->pooler == VERDICT_UNKNOWN)
-        return VERDICT_UNKNOWN;
-    return s->pooler == s->config->promises.pooled ? VERDICT_YES : VERDICT_NO;
-}
+    const struct backend_seen *worst = worst_backend(s);
 
-/* A primary is not behind. */
-static enum verdict judge_lag(const struct server_state *s)
-{
-    if (s->lag_known)
-        return s->lag_ns <= s->config->promises.max_lag_ns ? VERDICT_YES : VERDICT_NO;
-    return s->in_recovery == VERDICT_NO ? VERDICT_YES : VERDICT_UNKNOWN;
-}
-
-static enum verdict judge_address(const struct server_state *s)
-{
-    const struct promises *p = &s->config->promises;
-
-    if (s->address[0] == '\0' || s->config->unix_socket)
-        return VERDICT_UNKNOWN;
-    for (size_t i = 0; i < p->n_addresses; i++) {
-        if (network_contains(&p->addresses[i], s->address))
-            return VERDICT_YES;
+    *facts = (struct promise_facts){.in_recovery = s->in_recovery,
+                                    .pooler = s->pooler,
+                                    .lag_known = s->lag_known,
+                                    .lag_ns = s->lag_ns};
+    if (promise == PROMISE_READ_ONLY) {
+        facts->in_recovery = worst ? worst->in_recovery : VERDICT_UNKNOWN;
+        facts->read_only = worst ? worst->read_only : VERDICT_UNKNOWN;
     }
-    return VERDICT_NO;
+    if (!s->config->unix_socket)
+        str_copy(facts->address, sizeof facts->address, s->address);
 }
 
-/* Who judges what, and which kind of probe must be good for it to say something about now. */
-static const struct {
-    enum verdict (*judge)(const struct server_state *s);
-    enum probe_kind by;
-} judges[PROMISE_COUNT] = {
-    [PROMISE_READ_ONLY] = {judge_role, PROBE_LOGIN},
-    [PROMISE_POOLED] = {judge_pooled, PROBE_LOGIN},
-    [PROMISE_MAX_LAG] = {judge_lag, PROBE_LOGIN},
-    [PROMISE_ADDRESSES] = {judge_address, PROBE_INSPECT},
+/* Which kind of probe must be good for a promise to say something about now. */
+static const enum probe_kind judged_by[PROMISE_COUNT] = {
+    [PROMISE_READ_ONLY] = PROBE_LOGIN,
+    [PROMISE_POOLED] = PROBE_LOGIN,
+    [PROMISE_MAX_LAG] = PROBE_LOGIN,
+    [PROMISE_ADDRESSES] = PROBE_INSPECT,
 };
 
 static bool is_good(const struct server_state *s, enum probe_kind kind)
@@ -134,15 +123,41 @@ static bool is_good(const struct server_state *s, enum probe_kind kind)
     return p->configured && p->ran && p->good && !p->internal;
 }
 
-void fold_promises(struct server_state *s, int64_t realtime_ns)
+static enum verdict judge(const struct server_state *s, enum promise promise)
 {
+    struct promise_facts facts;
+
+    if (!promise_made(&s->config->promises, promise) || !is_good(s, PROBE_INSPECT) ||
+        !is_good(s, judged_by[promise]))
+        return VERDICT_UNKNOWN;
+    server_promise_facts(s, promise, &facts);
+    return promise_judge(&s->config->promises, promise, &facts);
+}
+
+/* Whether there is something to tell: broken now, or kept again. A server that was down meanwhile
+ * has changed nothing about its promise, and that a promise is kept from the start is no news. */
+static enum verdict news_of(struct promise_state *p, enum verdict kept)
+{
+    enum verdict before = p->told;
+
+    if (kept == VERDICT_UNKNOWN || kept == before)
+        return VERDICT_UNKNOWN;
+    p->told = kept;
+    return kept == VERDICT_NO || before == VERDICT_NO ? kept : VERDICT_UNKNOWN;
+}
+
+void fold_promises(struct server_state *s, int64_t realtime_ns, enum verdict news[PROMISE_COUNT])
+{
+    bool settled = server_state_now(s) != STATE_UNKNOWN; /* else a login is still to come */
+
     for (size_t i = 0; i < PROMISE_COUNT; i++) {
         struct promise_state *p = &s->promises[i];
-        enum verdict kept = VERDICT_UNKNOWN;
+        enum verdict kept = judge(s, (enum promise)i);
 
-        if (promise_made(&s->config->promises, (enum promise)i) && is_good(s, PROBE_INSPECT) &&
-            is_good(s, judges[i].by))
-            kept = judges[i].judge(s);
+        if (news)
+            news[i] = settled ? news_of(p, kept) : VERDICT_UNKNOWN;
+        else if (!promise_made(&s->config->promises, (enum promise)i))
+            p->told = VERDICT_UNKNOWN;
         if (kept == p->kept)
             continue;
         p->kept = kept;

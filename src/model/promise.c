@@ -1,6 +1,8 @@
 /* Promises: their names, and the pure functions that judge them. */
 #include "pgtls/model/promise.h"
 
+#include "pgtls/base/buf.h"
+#include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 
 #include <arpa/inet.h>
@@ -95,6 +97,21 @@ bool network_from_text(const char *text, struct network *network)
     return true;
 }
 
+void network_add_text(struct buf *to, const struct network *network)
+{
+    static const unsigned char mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+    bool v4 = network->bits >= V4_PREFIX_BITS && memcmp(network->bytes, mapped, sizeof mapped) == 0;
+    unsigned all = v4 ? 32 : 128, bits = v4 ? network->bits - V4_PREFIX_BITS : network->bits;
+    char text[INET6_ADDRSTRLEN];
+
+    if (!inet_ntop(v4 ? AF_INET : AF_INET6, network->bytes + (v4 ? sizeof mapped : 0), text,
+                   sizeof text))
+        return;
+    buf_add_str(to, text);
+    if (bits < all)
+        buf_addf(to, "/%u", bits);
+}
+
 bool network_contains(const struct network *network, const char *address)
 {
     unsigned whole = network->bits / 8, rest = network->bits % 8;
@@ -106,6 +123,138 @@ bool network_contains(const struct network *network, const char *address)
         return false;
     return rest == 0 || ((bytes[whole] ^ network->bytes[whole]) >> (8 - rest)) == 0;
 }
+
+/* --- judging ---------------------------------------------------------------------------------- */
+
+static enum verdict judge_role(const struct promises *p, const struct promise_facts *f)
+{
+    return role_played(p->role, f->in_recovery, f->read_only);
+}
+
+static enum verdict judge_pooled(const struct promises *p, const struct promise_facts *f)
+{
+    if (f->pooler == VERDICT_UNKNOWN)
+        return VERDICT_UNKNOWN;
+    return f->pooler == p->pooled ? VERDICT_YES : VERDICT_NO;
+}
+
+/* A primary is not behind. */
+static enum verdict judge_lag(const struct promises *p, const struct promise_facts *f)
+{
+    if (f->lag_known)
+        return f->lag_ns <= p->max_lag_ns ? VERDICT_YES : VERDICT_NO;
+    return f->in_recovery == VERDICT_NO ? VERDICT_YES : VERDICT_UNKNOWN;
+}
+
+static enum verdict judge_address(const struct promises *p, const struct promise_facts *f)
+{
+    if (f->address[0] == '\0')
+        return VERDICT_UNKNOWN;
+    for (size_t i = 0; i < p->n_addresses; i++) {
+        if (network_contains(&p->addresses[i], f->address))
+            return VERDICT_YES;
+    }
+    return VERDICT_NO;
+}
+
+enum verdict promise_judge(const struct promises *p, enum promise promise,
+                           const struct promise_facts *facts)
+{
+    static enum verdict (*const judges[PROMISE_COUNT])(const struct promises *,
+                                                       const struct promise_facts *) = {
+        [PROMISE_READ_ONLY] = judge_role,
+        [PROMISE_POOLED] = judge_pooled,
+        [PROMISE_MAX_LAG] = judge_lag,
+        [PROMISE_ADDRESSES] = judge_address,
+    };
+
+    return promise_made(p, promise) ? judges[promise](p, facts) : VERDICT_UNKNOWN;
+}
+
+/* --- in words --------------------------------------------------------------------------------- */
+
+#define NETWORKS_SHOWN 8
+
+static const char *pooled_words(enum verdict pooled)
+{
+    return pooled == VERDICT_YES ? "through a pooler" : pooled == VERDICT_NO ? "direct" : "";
+}
+
+static const char *role_found(const struct promise_facts *f)
+{
+    if (f->in_recovery == VERDICT_YES)
+        return "a standby";
+    if (f->in_recovery == VERDICT_UNKNOWN)
+        return "";
+    return f->read_only == VERDICT_YES  ? "a primary that takes no writes"
+           : f->read_only == VERDICT_NO ? "a primary that takes writes"
+                                        : "a primary";
+}
+
+static void add_networks(struct buf *to, const struct promises *p)
+{
+    for (size_t i = 0; i < p->n_addresses && i < NETWORKS_SHOWN; i++) {
+        buf_add_str(to, i == 0 ? "" : i + 1 == p->n_addresses ? " or " : ", ");
+        network_add_text(to, &p->addresses[i]);
+    }
+    if (p->n_addresses > NETWORKS_SHOWN)
+        buf_addf(to, " or %zu more", p->n_addresses - NETWORKS_SHOWN);
+}
+
+void promise_add_promised(struct buf *to, const struct promises *p, enum promise promise)
+{
+    static const char *const roles[] = {
+        [ROLE_ANY] = "",
+        [ROLE_READ_WRITE] = "takes writes",
+        [ROLE_READ_ONLY] = "takes no writes",
+        [ROLE_PRIMARY] = "a primary",
+        [ROLE_STANDBY] = "a standby",
+    };
+
+    switch (promise) {
+    case PROMISE_READ_ONLY:
+        buf_add_str(to, roles[p->role]);
+        break;
+    case PROMISE_POOLED:
+        buf_add_str(to, pooled_words(p->pooled));
+        break;
+    case PROMISE_MAX_LAG:
+        buf_add_str(to, "at most ");
+        str_add_duration(to, p->max_lag_ns);
+        buf_add_str(to, " behind");
+        break;
+    case PROMISE_ADDRESSES:
+        add_networks(to, p);
+        break;
+    case PROMISE_COUNT:
+        break;
+    }
+}
+
+void promise_add_found(struct buf *to, enum promise promise, const struct promise_facts *f)
+{
+    switch (promise) {
+    case PROMISE_READ_ONLY:
+        buf_add_str(to, role_found(f));
+        break;
+    case PROMISE_POOLED:
+        buf_add_str(to, pooled_words(f->pooler));
+        break;
+    case PROMISE_MAX_LAG:
+        if (f->lag_known)
+            buf_addf(to, "%.1fs behind", ns_to_seconds(f->lag_ns));
+        else if (f->in_recovery == VERDICT_NO)
+            buf_add_str(to, "a primary, which is never behind");
+        break;
+    case PROMISE_ADDRESSES:
+        buf_add_str(to, f->address);
+        break;
+    case PROMISE_COUNT:
+        break;
+    }
+}
+
+/* --- endpoints -------------------------------------------------------------------------------- */
 
 enum verdict promise_of_endpoint(enum promise promise, bool all, const struct promise_tally *t)
 {

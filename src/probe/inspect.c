@@ -8,6 +8,7 @@
 #include "pgtls/net/socket.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -259,6 +260,20 @@ enum step inspect_handshake(struct probe *p)
     return STEP_NEXT;
 }
 
+/* What was found against what was promised; the catalogue cannot know. */
+static void tell_pins(struct probe *p)
+{
+    const struct chain *chain = p->learned->memory.chain;
+    const struct server *s = p->server;
+
+    if (!chain || chain->count == 0)
+        return;
+    snprintf(p->observation.error, sizeof p->observation.error,
+             "SHA-256 of the public key is %s, of the certificate %s; pinned: %s%s",
+             chain->certificates[0].public_key_sha256, chain->certificates[0].fingerprint_sha256,
+             s->pins[0].hex, s->n_pins > 1 ? " and others" : "");
+}
+
 /* Would an application with this sslmode go on after this certificate? */
 enum step inspect_judge(struct probe *p)
 {
@@ -275,6 +290,7 @@ enum step inspect_judge(struct probe *p)
     }
     if (p->server->n_pins > 0 && j->pin != VERDICT_YES) {
         p->evidence.pin_mismatch = true;
+        tell_pins(p);
         return probe_fail(p, END_CERTIFICATE);
     }
     return p->server->user ? STEP_NEXT : STEP_GOOD;

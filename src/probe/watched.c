@@ -3,6 +3,7 @@
 #include "watched.h"
 
 #include "session.h"
+#include "tell.h"
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
@@ -264,29 +265,6 @@ static void update_sessions(struct watched *w, const struct server *before)
 /* --- results ------------------------------------------------------------------------------------
  */
 
-static void log_change(const struct watched *w, const struct observation *o,
-                       const struct fleet_change *change)
-{
-    const struct fault_row *row = fault_row(o->fault);
-    const struct server *s = w->server;
-
-    if (change->before == change->after)
-        return;
-    if (change->after == STATE_DOWN)
-        LOG(WARN, "Server is down", {"pg_cluster", s->cluster}, {"pg_endpoint", s->endpoint},
-            {"server", s->name}, {"probe", probe_kind_name(o->probe)},
-            {"phase", phase_name(o->phase)}, {"class", fault_class_name(row->class)},
-            {"fault", row->id}, {"sqlstate", o->sqlstate[0] ? o->sqlstate : NULL},
-            {"error", o->error[0] ? o->error : NULL}, {"meaning", row->meaning});
-    else if (change->after == STATE_UP)
-        LOG(INFO, "Server is up", {"pg_cluster", s->cluster}, {"pg_endpoint", s->endpoint},
-            {"server", s->name});
-    else
-        LOG(WARN, "Server's state is unknown", {"pg_cluster", s->cluster},
-            {"pg_endpoint", s->endpoint}, {"server", s->name}, {"probe", probe_kind_name(o->probe)},
-            {"fault", row->id}, {"error", o->error[0] ? o->error : NULL});
-}
-
 /* A login that failed while its secret was being replaced is tried once more, uncounted. */
 static bool retry_with_new_secret(struct watched *w, const struct probe *p)
 {
@@ -351,7 +329,7 @@ static void fold(struct watched *w, struct probe *p)
         cut_backoff(w, now_ns);
     }
     change = fleet_apply(w->state, o, slot->interval_ns);
-    log_change(w, o, &change);
+    tell_change(w->server, w->state, o, &change);
     want_side(w);
     allow_sessions(w);
 }

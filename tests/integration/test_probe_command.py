@@ -41,7 +41,7 @@ def document(*arguments, **environment):
     result = probe("--json", *arguments, **environment)
     found = json.loads(result.stdout)
     jsonschema.Draft202012Validator(SCHEMA).validate(found)
-    assert {"up": UP, "down": DOWN, "unknown": INTERNAL}[found["state"]] == result.returncode
+    assert {"ok": UP, "degraded": UP, "down": DOWN, "unknown": INTERNAL}[found["status"]] == result.returncode
     return found
 
 
@@ -58,10 +58,10 @@ def phases(server, state):
 
 def test_a_good_server(lab, trust):
     server = only(dsn(trust, lab.postgres(), "u_scram"), PGPASSWORD=PASSWORD)
-    assert server["state"] == "up" and server["fault"] is None and server["cluster"] is None
+    assert server["status"] == "ok" and server["fault"] is None and server["cluster"] is None
     assert phases(server, "completed") == ["dns", "tcp", "ssl_request", "tls", "startup", "auth", "query"]
     assert server["facts"] == {"version": server["facts"]["version"], "pooler": False, "in_recovery": False,
-                               "auth_method": "scram-sha-256", "channel_binding": True}
+                               "read_only": False, "replication_lag_seconds": None, "auth_method": "scram-sha-256", "channel_binding": True}
     assert server["facts"]["version"].startswith("15.")
     assert server["tls"]["version"] == "TLSv1.3" and server["address"] == "127.0.0.1"
     assert [c["position"] for c in server["certificates"]] == ["leaf", "root"]
@@ -74,12 +74,12 @@ def test_the_login_goes_where_the_inspect_went(lab, trust):
     """The name leads nowhere: only the address does."""
     server = lab.new_postgres(credentials=trust.root.issue("db.invalid", hosts=["db.invalid"]), roles=False)
     found = only(dsn(trust, server, "postgres", "postgres", host="db.invalid", hostaddr="127.0.0.1"))
-    assert found["state"] == "up" and phases(found, "not_needed") == ["dns"]
+    assert found["status"] == "ok" and phases(found, "not_needed") == ["dns"]
 
 
 def test_a_pooler(lab, trust):
     server = only(dsn(trust, lab.pgbouncer()))
-    assert server["state"] == "up" and server["facts"]["pooler"] is True
+    assert server["status"] == "ok" and server["facts"]["pooler"] is True
 
 
 CERTIFICATES = {
@@ -152,7 +152,7 @@ def test_several_hosts_are_reported_one_by_one(lab, trust):
     one, two = lab.postgres(), lab.misbehave("fin_after_handshake")
     target = dsn(trust, one, host="localhost,localhost").replace(f"port={one.port}", f"port={one.port},{two.port}")
     found = document(target)
-    assert [server["state"] for server in found["servers"]] == ["up", "down"]
+    assert [server["status"] for server in found["servers"]] == ["ok", "down"]
     text = probe(target).stdout
     assert text.index(f"localhost:{one.port}") < text.index(f"localhost:{two.port}")
     assert text.count("Timeline") == 2
@@ -173,14 +173,14 @@ def test_without_a_password_it_says_how_to_give_one(lab, trust):
 
 def test_no_login_needs_no_password(lab, trust):
     server = only("--no-login", dsn(trust, lab.postgres(), "u_scram"))
-    assert server["state"] == "up" and phases(server, "not_tried") == ["auth", "query"]
+    assert server["status"] == "ok" and phases(server, "not_tried") == ["auth", "query"]
 
 
 def test_a_passfile_is_read_where_the_string_names_it(lab, trust, scratch):
     passfile = scratch / "probe-passfile"
     passfile.write_text(f"*:*:*:u_scram:{PASSWORD}\n")
     passfile.chmod(0o600)
-    assert only(dsn(trust, lab.postgres(), "u_scram", passfile=passfile))["state"] == "up"
+    assert only(dsn(trust, lab.postgres(), "u_scram", passfile=passfile))["status"] == "ok"
 
 
 def test_a_wrong_password_is_nowhere_in_the_output(lab, trust):
@@ -191,7 +191,7 @@ def test_a_wrong_password_is_nowhere_in_the_output(lab, trust):
 
 def test_without_a_user_it_ends_after_tls(lab, trust):
     server = only(dsn(trust, lab.postgres(), user=None, dbname=None))
-    assert server["state"] == "up" and phases(server, "not_tried") == ["startup", "auth", "query"]
+    assert server["status"] == "ok" and phases(server, "not_tried") == ["startup", "auth", "query"]
 
 
 # --- the configuration ----------------------------------------------------------------------------
@@ -212,13 +212,13 @@ def configuration(lab, trust, password_file, scratch):
 
 def test_an_endpoint_with_the_daemons_secrets(configuration):
     server = only(configuration, "lab/write")
-    assert (server["cluster"], server["endpoint"], server["state"]) == ("lab", "write", "up")
+    assert (server["cluster"], server["endpoint"], server["status"]) == ("lab", "write", "ok")
     assert server["notes"] == []
 
 
 def test_our_own_side_is_unknown_and_3(configuration):
     server = only(configuration, "lab/secret")
-    assert server["state"] == "unknown" and server["fault"]["fault"] == "local_secret"
+    assert server["status"] == "unknown" and server["fault"]["fault"] == "local_secret"
     assert "/nonexistent/password" in server["fault"]["error"]
 
 
@@ -233,7 +233,7 @@ def test_all_is_a_line_each(configuration):
     head, *lines = result.stdout.splitlines()
     for line in lines[:5]:
         assert line.index("127.0.0.1:") == head.index("server")
-    assert document(configuration, "--all")["counts"] == {"up": 1, "down": 3, "unknown": 1}
+    assert document(configuration, "--all")["counts"] == {"ok": 1, "degraded": 0, "down": 3, "unknown": 1}
 
 
 def test_a_whole_cluster_side_by_side(configuration):
@@ -251,7 +251,7 @@ def test_list_names_everything_but_secrets(configuration):
 
 def test_database_url_is_an_endpoint_too(lab, trust):
     server = only(DATABASE_URL=dsn(trust, lab.postgres()))
-    assert server["state"] == "up" and server["endpoint"] == "default"
+    assert server["status"] == "ok" and server["endpoint"] == "default"
 
 
 @pytest.mark.parametrize("arguments, said", [
@@ -333,7 +333,7 @@ def test_the_password_is_asked_for_without_echo(lab, trust):
         assert not terminal.echoes()
         os.write(terminal.ours, PASSWORD.encode() + b"\n")
         text = terminal.until(r"Server(.|\n)*channel binding")
-        assert "\x1b[32mUP\x1b[0m" in text and "battery" not in text
+        assert "\x1b[32mOK\x1b[0m" in text and "battery" not in text
         assert terminal.process.wait(10) == UP
         assert terminal.echoes() and termios.tcgetattr(terminal.theirs) == terminal.before
 
@@ -345,7 +345,7 @@ def test_a_server_that_is_down_is_not_logged_in_to_after_the_prompt(lab, trust):
     with Terminal("probe", target) as terminal:
         terminal.until("DOWN(.|\n)*Password for user u_scram: ")
         os.write(terminal.ours, PASSWORD.encode() + b"\n")
-        terminal.until(r"UP\x1b(.|\n)*asks for")
+        terminal.until(r"OK\x1b(.|\n)*asks for")
         assert terminal.process.wait(10) == DOWN
     assert bad.tally["accepted"] == 2  # the inspect and the attempt in plaintext
 
@@ -373,7 +373,7 @@ def test_colours_on_a_terminal(lab, trust, arguments, environment, colored):
 
 def test_colours_can_be_forced(lab, trust):
     result = lab_exporter.run("probe", "--color=always", dsn(trust, lab.postgres()))
-    assert "\x1b[32mUP" in result.stdout
+    assert "\x1b[32mOK" in result.stdout
 
 
 # --- cost and traces ------------------------------------------------------------------------------
@@ -404,7 +404,7 @@ def test_a_probe_leaves_no_line_in_the_log(lab, trust):
     server = lab.new_postgres()
     before = server.log()
     for _ in range(3):
-        assert only(dsn(trust, server, "u_scram"), PGPASSWORD=PASSWORD)["state"] == "up"
-        assert only("--no-login", dsn(trust, server, "u_scram"))["state"] == "up"
+        assert only(dsn(trust, server, "u_scram"), PGPASSWORD=PASSWORD)["status"] == "ok"
+        assert only("--no-login", dsn(trust, server, "u_scram"))["status"] == "ok"
     time.sleep(0.3)
     assert server.log() == before

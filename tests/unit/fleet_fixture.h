@@ -86,6 +86,8 @@ static inline struct chain *fixture_chain(unsigned char id)
         snprintf(c->issuer, sizeof c->issuer, "CN=subject %d", i + 1);
         snprintf(c->serial, sizeof c->serial, "%02X%02X", id, (unsigned)i);
         snprintf(c->fingerprint_sha256, sizeof c->fingerprint_sha256, "%02x%062x", id, (unsigned)i);
+        snprintf(c->public_key_sha256, sizeof c->public_key_sha256, "%02x%062x", 0xA0U | id,
+                 (unsigned)i);
         snprintf(c->key, sizeof c->key, "RSA-2048");
         snprintf(c->signature, sizeof c->signature, "sha256WithRSAEncryption");
         snprintf(c->sans, sizeof c->sans, "DNS:db.example");

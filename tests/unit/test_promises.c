@@ -1,6 +1,8 @@
 /* model/: promises, from one answer to the verdict on an endpoint. */
 #include "fleet_fixture.h"
 
+#include "pgtls/base/buf.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -203,6 +205,116 @@ static void test_a_server_is_judged_when_it_is_known(void **state)
     fleet_free(fleet);
 }
 
+static void assert_words(const struct promises *p, enum promise promise,
+                         const struct promise_facts *facts, const char *promised, const char *found)
+{
+    struct buf text = BUF_INIT(1024);
+
+    promise_add_promised(&text, p, promise);
+    assert_string_equal(buf_text(&text), promised);
+    buf_reset(&text);
+    promise_add_found(&text, promise, facts);
+    assert_string_equal(buf_text(&text), found);
+    buf_deinit(&text);
+}
+
+static void test_in_words(void **state)
+{
+    static const struct network lists[10] = {
+        {{[10] = 0xFF, 0xFF, 192, 0, 2, 1}, 128},
+        {{[10] = 0xFF, 0xFF, 10, 0, 0, 0}, 104},
+        {{0x20, 0x01, 0x0d, 0xb8}, 32},
+        {{0x20, 0x01, [15] = 1}, 128},
+        {{[15] = 0}, 0},
+    };
+    struct promises p = {.role = ROLE_READ_WRITE,
+                         .pooled = VERDICT_NO,
+                         .max_lag_ns = 90 * NS_PER_S,
+                         .addresses = lists,
+                         .n_addresses = 1};
+    struct promise_facts f = {.in_recovery = VERDICT_NO, .read_only = VERDICT_YES};
+
+    (void)state;
+    assert_words(&p, PROMISE_READ_ONLY, &f, "takes writes", "a primary that takes no writes");
+    assert_words(&p, PROMISE_POOLED, &f, "direct", "");
+    assert_words(&p, PROMISE_MAX_LAG, &f, "at most 1m30s behind",
+                 "a primary, which is never behind");
+    assert_words(&p, PROMISE_ADDRESSES, &f, "192.0.2.1", "");
+    p.role = ROLE_STANDBY;
+    p.n_addresses = 5;
+    f = (struct promise_facts){.address = "192.0.2.7",
+                               .in_recovery = VERDICT_YES,
+                               .pooler = VERDICT_YES,
+                               .lag_known = true,
+                               .lag_ns = 1250 * NS_PER_MS};
+    assert_words(&p, PROMISE_READ_ONLY, &f, "a standby", "a standby");
+    assert_words(&p, PROMISE_POOLED, &f, "direct", "through a pooler");
+    assert_words(&p, PROMISE_MAX_LAG, &f, "at most 1m30s behind", "1.2s behind");
+    assert_words(&p, PROMISE_ADDRESSES, &f, "192.0.2.1, 10.0.0.0/8, 2001:db8::/32, 2001::1 or ::/0",
+                 "192.0.2.7");
+    p.n_addresses = 10; /* the rest of them ::/0 */
+    assert_words(&p, PROMISE_ADDRESSES, &f,
+                 "192.0.2.1, 10.0.0.0/8, 2001:db8::/32, 2001::1, ::/0, ::/0, ::/0, ::/0 or 2 more",
+                 "192.0.2.7");
+}
+
+/* What the log tells: once per change, whatever the server's state does meanwhile. */
+static void test_news_come_once(void **state)
+{
+    struct fleet *fleet = watch(1, REQUIRE_ANY);
+    struct server_state *s = server(fleet, 0);
+    const struct {
+        struct observation o;
+        enum verdict news;
+    } steps[] = {
+        {fixture_inspect(), U},
+        {answer("x 1", 3), U}, /* kept from the start */
+        {answer("x 1", 11), N},
+        {answer("x 1", 12), U}, /* still */
+        {fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP), U},
+        {fixture_inspect(), U},
+        {answer("x 1", 13), U}, /* it was so before */
+        {fixture_failure(PROBE_LOGIN, FAULT_PASSWORD_FAILED, PHASE_AUTH), U},
+        {answer("x 1", 4), Y},
+        {answer("x 1", 5), U},
+        {answer("x 1", 14), N},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct fleet_change change = fixture_apply(s, steps[i].o);
+
+        for (size_t p = 0; p < PROMISE_COUNT; p++)
+            assert_int_equal(change.promises[p], p == PROMISE_MAX_LAG ? steps[i].news : U);
+    }
+    assert_int_equal(server_status(s), STATUS_DEGRADED);
+    fleet_free(fleet);
+}
+
+/* Promised anew by a reload, and broken all the while. */
+static void test_a_reload_brings_news(void **state)
+{
+    struct server plain = fixture_server("c", "read", "a:1"), promising = plain;
+    struct fleet *fleet = fleet_new();
+    struct server_state *s;
+
+    (void)state;
+    promising.promises.role = ROLE_STANDBY;
+    assert_true(fixture_watch(fleet, fixture_set(&plain, 1, REQUIRE_ANY)));
+    s = server(fleet, 0);
+    fixture_apply(s, fixture_inspect());
+    assert_int_equal(fixture_apply(s, answer("x 1", -1)).promises[PROMISE_READ_ONLY], U);
+    for (int i = 0; i < 2; i++) { /* the promise is taken back and made again */
+        assert_true(fixture_watch(fleet, fixture_set(&promising, 1, REQUIRE_ANY)));
+        assert_int_equal(server_status(s), STATUS_DEGRADED);
+        assert_int_equal(fixture_apply(s, fixture_inspect()).promises[PROMISE_READ_ONLY], N);
+        assert_int_equal(fixture_apply(s, answer("x 1", -1)).promises[PROMISE_READ_ONLY], U);
+        assert_true(fixture_watch(fleet, fixture_set(&plain, 1, REQUIRE_ANY)));
+        assert_int_equal(server_status(s), STATUS_OK);
+    }
+    fleet_free(fleet);
+}
+
 static void test_back_ends_take_turns_without_flapping(void **state)
 {
     struct fleet *fleet = watch(1, REQUIRE_ANY);
@@ -309,6 +421,9 @@ int main(void)
         cmocka_unit_test(test_endpoints),
         cmocka_unit_test(test_a_server_is_judged_when_it_is_known),
         cmocka_unit_test(test_back_ends_take_turns_without_flapping),
+        cmocka_unit_test(test_in_words),
+        cmocka_unit_test(test_news_come_once),
+        cmocka_unit_test(test_a_reload_brings_news),
         cmocka_unit_test(test_a_ninth_back_end_takes_the_oldest_place),
         cmocka_unit_test(test_a_lag_that_is_not_known),
         cmocka_unit_test(test_a_role_needs_one_fit_server),

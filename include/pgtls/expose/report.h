@@ -31,6 +31,9 @@ struct report {
 /* Up: the inspect was good, and the login if one ran. Unknown: our own side failed. */
 enum state report_state(const struct report *r);
 
+/* The state, and whether what is up keeps its promises, as far as this once told. */
+enum status report_status(const struct report *r);
+
 /* The probe that explains the state when it is not up, else NULL. */
 const struct observation *report_culprit(const struct report *r);
 
@@ -48,7 +51,7 @@ void report_line_head(const struct report_columns *columns, const struct report_
 void report_line(const struct report *r, const struct report_columns *columns,
                  const struct report_style *style, struct buf *to);
 /* "12 servers: 10 ok, 2 down" */
-void report_line_sum(const size_t counts[STATE_COUNT], const struct report_style *style,
+void report_line_sum(const size_t counts[STATUS_COUNT], const struct report_style *style,
                      struct buf *to);
 
 /* The servers of a configuration, as a table or (`json`) a document. No secret is in it. With
@@ -61,4 +64,4 @@ bool report_list_json(const struct endpoint_set *set, unsigned total_shards, str
  * end. False when memory or the buffer's maximum forbade it. */
 bool report_json_begin(struct buf *to);
 bool report_json_add(const struct report *r, bool first, struct buf *to);
-bool report_json_end(const size_t counts[STATE_COUNT], struct buf *to);
+bool report_json_end(const size_t counts[STATUS_COUNT], struct buf *to);

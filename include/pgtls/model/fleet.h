@@ -21,6 +21,12 @@ struct histogram {
 enum state { STATE_UNKNOWN, STATE_UP, STATE_DOWN, STATE_COUNT };
 const char *state_name(enum state state); /* "unknown", "up", "down" */
 
+/* What people are told: the state, and whether what is up keeps its promises. Worst first, which is
+ * the order of documents. */
+enum status { STATUS_DOWN, STATUS_DEGRADED, STATUS_UNKNOWN, STATUS_OK, STATUS_COUNT };
+const char *status_name(enum status status); /* "down", "degraded", "unknown", "ok" */
+enum status status_of_state(enum state state, bool promise_broken);
+
 /* What is remembered per kind of probe. */
 struct probe_state {
     bool configured;
@@ -61,6 +67,7 @@ struct backend_seen {
 struct promise_state {
     enum verdict kept; /* UNKNOWN: not promised, or nothing is known now */
     int64_t since_realtime_ns;
+    enum verdict told; /* as it was when last known, for the log */
 };
 
 /* Everything a reader may show about one server. Read it under server_state_lock(). */
@@ -152,6 +159,8 @@ struct fleet_change {
     enum fault fault_before, fault_after; /* of the state: inspect's fault before login's */
     bool changed;                         /* state or fault */
     uint64_t failures_in_row;             /* of this kind of probe */
+    /* NO: broken from now on; YES: kept again; UNKNOWN: nothing new to tell */
+    enum verdict promises[PROMISE_COUNT];
 };
 
 /* Folds one observation into its server. `next_interval_ns` is what the scheduler has decided for
@@ -179,12 +188,19 @@ void fleet_session_dropped(struct server_state *s, const char *name,
  * inspect being bad is enough for down. Call under the lock. */
 enum state server_state_now(const struct server_state *s);
 
+/* The same with the promises. Call under the lock. */
+enum status server_status(const struct server_state *s);
+
 /* Seconds spent in a state until now (monotonic). Call under the lock. */
 double server_state_seconds(const struct server_state *s, enum state state, int64_t now_ns);
 
 /* The probe state whose fault explains the server's state: inspect's if bad (or failing on our own
  * side), else login's, else NULL. `kind` may be NULL. Call under the lock. */
 const struct probe_state *server_state_culprit(const struct server_state *s, enum probe_kind *kind);
+
+/* What the server's promise is judged by: of several back ends the worst. Call under the lock. */
+void server_promise_facts(const struct server_state *s, enum promise promise,
+                          struct promise_facts *facts);
 
 /* Adds a server to the tally of a promise. Call under the lock. */
 void promise_tally_add(struct promise_tally *tally, const struct server_state *s,

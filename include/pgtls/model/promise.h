@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buf;
+
 /* Label values of `promise`, and the keys of the configuration. */
 enum promise {
     PROMISE_READ_ONLY,
@@ -38,6 +40,9 @@ struct network {
 /* "192.0.2.1", "192.0.2.0/24", "2001:db8::/32". */
 bool network_from_text(const char *text, struct network *network);
 
+/* The same the other way round. */
+void network_add_text(struct buf *to, const struct network *network);
+
 /* Is this numeric address ("fe80::1%eth0", too) in it? */
 bool network_contains(const struct network *network, const char *address);
 
@@ -53,6 +58,25 @@ struct promises {
 
 /* Is this one promised? */
 bool promise_made(const struct promises *promises, enum promise promise);
+
+/* What was found: all that a promise is judged by. */
+struct promise_facts {
+    char address[64];         /* numeric address used; "" = not known, or none is needed */
+    enum verdict in_recovery; /* of the back end that answered the login, as is read_only: */
+    enum verdict read_only;   /* transaction_read_only of a new transaction */
+    enum verdict pooler;      /* another back end answered than authenticated us */
+    bool lag_known;           /* of a standby */
+    int64_t lag_ns;
+};
+
+/* Is it kept, by these facts? UNKNOWN: it is not made, or they do not tell. */
+enum verdict promise_judge(const struct promises *promises, enum promise promise,
+                           const struct promise_facts *facts);
+
+/* Both sides in words, for reports and log: "a standby", "through a pooler", "at most 30s behind",
+ * "192.0.2.0/24 or 198.51.100.7". What was found is "" where the facts do not tell. */
+void promise_add_promised(struct buf *to, const struct promises *promises, enum promise promise);
+void promise_add_found(struct buf *to, enum promise promise, const struct promise_facts *facts);
 
 /* SHA-256, as lower-case hex, of a pinned certificate's DER or of its public key (SPKI). */
 #define MAX_PINS 16

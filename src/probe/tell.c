@@ -1,0 +1,69 @@
+/* The log of what changed. Every line about a server says which, and its status from now on. */
+#include "tell.h"
+
+#include "pgtls/base/buf.h"
+#include "pgtls/base/log.h"
+
+/* Who, and how it stands: what every line begins with. */
+#define WHO(s, status)                                                                             \
+    {"pg_cluster", (s)->cluster}, {"pg_endpoint", (s)->endpoint}, {"server", (s)->name},           \
+    {                                                                                              \
+        "status", status_name(status)                                                              \
+    }
+
+static void tell_state(const struct server *s, enum status status, const struct observation *o,
+                       const struct fleet_change *change)
+{
+    const struct fault_row *row = fault_row(o->fault);
+
+    if (change->before == change->after)
+        return;
+    if (change->after == STATE_DOWN)
+        LOG(WARN, "Server is down", WHO(s, status), {"probe", probe_kind_name(o->probe)},
+            {"phase", phase_name(o->phase)}, {"class", fault_class_name(row->class)},
+            {"fault", row->id}, {"sqlstate", o->sqlstate[0] ? o->sqlstate : NULL},
+            {"error", o->error[0] ? o->error : NULL}, {"meaning", row->meaning});
+    else if (change->after == STATE_UP)
+        LOG(INFO, "Server is up", WHO(s, status));
+    else
+        LOG(WARN, "Server's state is unknown", WHO(s, status), {"probe", probe_kind_name(o->probe)},
+            {"fault", row->id}, {"error", o->error[0] ? o->error : NULL});
+}
+
+/* A promise that was kept until now, or was not, with what was found. */
+static void tell_promise(const struct server *s, struct server_state *state, enum status status,
+                         enum promise promise, bool kept)
+{
+    struct buf promised = BUF_INIT(1024), found = BUF_INIT(256);
+    struct promise_facts facts;
+
+    server_state_lock(state);
+    server_promise_facts(state, promise, &facts);
+    server_state_unlock(state);
+    promise_add_promised(&promised, &s->promises, promise);
+    promise_add_found(&found, promise, &facts);
+    if (kept)
+        LOG(INFO, "Promise is kept again", WHO(s, status), {"promise", promise_name(promise)},
+            {"promised", buf_text(&promised)}, {"found", buf_text(&found)});
+    else
+        LOG(WARN, "Promise is broken", WHO(s, status), {"promise", promise_name(promise)},
+            {"promised", buf_text(&promised)}, {"found", buf_text(&found)});
+    buf_deinit(&promised);
+    buf_deinit(&found);
+}
+
+void tell_change(const struct server *server, struct server_state *state,
+                 const struct observation *o, const struct fleet_change *change)
+{
+    enum status status;
+
+    server_state_lock(state);
+    status = server_status(state);
+    server_state_unlock(state);
+    tell_state(server, status, o, change);
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        if (change->promises[i] != VERDICT_UNKNOWN)
+            tell_promise(server, state, status, (enum promise)i,
+                         change->promises[i] == VERDICT_YES);
+    }
+}
