@@ -6,6 +6,8 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
 #include "pgtls/base/str.h"
+#include "pgtls/model/fault.h"
+#include "pgtls/model/observation.h"
 #include "pgtls/net/socket.h"
 #include "pgtls/probe/schedule.h"
 
@@ -30,7 +32,13 @@ struct session {
     int64_t reopen_ns; /* no attempt before */
     uint64_t failures; /* in a row: attempts in vain, and sessions that did not last */
     int64_t opened_ns, idle_since_ns, asked_ns, deadline_ns;
+
+    /* The log's last word about it: told once per change and not once per attempt. */
+    bool told_closed;
+    enum fault told_fault; /* why it could not be opened; FAULT_NONE: it was dropped */
 };
+
+static const char cannot_watch[] = "the event loop cannot watch the connection";
 
 static void advance(struct session *s);
 static void on_timer(uv_timer_t *timer);
@@ -91,6 +99,56 @@ static bool watch(struct session *s, int events)
     return uv_poll_start(s->poll, events, on_ready) == 0;
 }
 
+/* --- what the log is told --------------------------------------------------------------------- */
+
+static void log_drop(struct session *s, const struct session_drop *drop)
+{
+    const struct server *server = s->place.server;
+    struct buf age = BUF_INIT(64), idle = BUF_INIT(64);
+
+    str_add_duration(&age, drop->age_ns - drop->age_ns % NS_PER_MS);
+    str_add_duration(&idle, drop->idle_ns - drop->idle_ns % NS_PER_MS);
+    LOG(WARN, "Session was dropped", {"pg_cluster", server->cluster},
+        {"pg_endpoint", server->endpoint}, {"server", server->name},
+        {"session", s->place.config->name}, {"how", session_end_name(drop->how)},
+        {"age", buf_text(&age)}, {"idle", buf_text(&idle)},
+        {"sqlstate", drop->sqlstate[0] ? drop->sqlstate : NULL},
+        {"error", drop->error[0] ? drop->error : NULL});
+    buf_deinit(&age);
+    buf_deinit(&idle);
+    s->told_closed = true;
+    s->told_fault = FAULT_NONE;
+}
+
+static void log_refusal(struct session *s, const struct observation *o)
+{
+    const struct server *server = s->place.server;
+    const struct fault_row *row = fault_row(o->fault);
+
+    if (o->fault == FAULT_NONE || o->fault == s->told_fault)
+        return;
+    LOG(WARN, "Session cannot be opened", {"pg_cluster", server->cluster},
+        {"pg_endpoint", server->endpoint}, {"server", server->name},
+        {"session", s->place.config->name}, {"phase", phase_name(o->phase)},
+        {"class", fault_class_name(row->class)}, {"fault", row->id},
+        {"sqlstate", o->sqlstate[0] ? o->sqlstate : NULL}, {"error", o->error[0] ? o->error : NULL},
+        {"meaning", row->meaning});
+    s->told_closed = true;
+    s->told_fault = o->fault;
+}
+
+static void log_open(struct session *s)
+{
+    const struct server *server = s->place.server;
+
+    if (s->told_closed)
+        LOG(INFO, "Session is open again", {"pg_cluster", server->cluster},
+            {"pg_endpoint", server->endpoint}, {"server", server->name},
+            {"session", s->place.config->name});
+    s->told_closed = false;
+    s->told_fault = FAULT_NONE;
+}
+
 /* --- closing ---------------------------------------------------------------------------------- */
 
 /* True when that made room for somebody whom a cap held back. */
@@ -122,23 +180,6 @@ static void back_off(struct session *s)
         arm(s, s->reopen_ns);
 }
 
-static void log_drop(const struct session *s, const struct session_drop *drop)
-{
-    const struct server *server = s->place.server;
-    struct buf age = BUF_INIT(64), idle = BUF_INIT(64);
-
-    str_add_duration(&age, drop->age_ns - drop->age_ns % NS_PER_MS);
-    str_add_duration(&idle, drop->idle_ns - drop->idle_ns % NS_PER_MS);
-    LOG(WARN, "Session was dropped", {"pg_cluster", server->cluster},
-        {"pg_endpoint", server->endpoint}, {"server", server->name},
-        {"session", s->place.config->name}, {"how", session_end_name(drop->how)},
-        {"age", buf_text(&age)}, {"idle", buf_text(&idle)},
-        {"sqlstate", drop->sqlstate[0] ? drop->sqlstate : NULL},
-        {"error", drop->error[0] ? drop->error : NULL});
-    buf_deinit(&age);
-    buf_deinit(&idle);
-}
-
 /* Somebody ended an open session. */
 static void drop(struct session *s)
 {
@@ -162,10 +203,19 @@ static void drop(struct session *s)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static void fail_local(struct session *s)
+/* Our own side failed: the log is told, nobody is counted. */
+static void fail_local(struct session *s, enum internal_reason reason, const char *text)
 {
+    const struct evidence evidence = {.probe = PROBE_LOGIN, .end = END_LOCAL, .local = reason};
+    struct observation o;
     bool room = leave_caps(s);
 
+    observation_init(&o, PROBE_LOGIN);
+    o.fault = fault_classify(&evidence);
+    o.phase = PHASE_AUTH;
+    str_copy(o.error, sizeof o.error, text);
+    log_refusal(s, &o);
+    observation_deinit(&o);
     close_login(s);
     fleet_session_closed(s->place.state, s->place.config->name, false);
     back_off(s);
@@ -181,14 +231,27 @@ static void opened(struct session *s)
     s->opened_ns = s->idle_since_ns = clock_monotonic_ns();
     if (config->keepalives_idle_ns > 0 && !s->place.server->unix_socket)
         socket_keepalive(login_fd(s->login), (int)(config->keepalives_idle_ns / NS_PER_S));
+    if (!watch(s, UV_READABLE)) {
+        fail_local(s, INTERNAL_OTHER, cannot_watch);
+        return;
+    }
     fleet_session_opened(s->place.state, config->name);
-    if (!watch(s, UV_READABLE))
-        fail_local(s);
-    else
-        arm(s, s->idle_since_ns + config->idle_ns);
+    log_open(s);
+    arm(s, s->idle_since_ns + config->idle_ns);
 }
 
-/* An attempt has ended: well, or the login probe will tell why not. */
+/* What an attempt in vain had for an answer. */
+static void refused(struct session *s)
+{
+    struct observation o;
+
+    observation_init(&o, PROBE_LOGIN);
+    login_result(s->login, &o);
+    log_refusal(s, &o);
+    observation_deinit(&o);
+}
+
+/* An attempt has ended, well or in vain. */
 static void opening_over(struct session *s)
 {
     bool room = leave_caps(s);
@@ -196,6 +259,7 @@ static void opening_over(struct session *s)
     if (login_keep(s->login)) {
         opened(s);
     } else {
+        refused(s);
         close_login(s);
         fleet_session_closed(s->place.state, s->place.config->name, true);
         back_off(s);
@@ -225,7 +289,7 @@ static void try_open(struct session *s)
     s->login_set = endpoint_set_ref(s->place.set);
     s->login = login_start(&start, &reason, text, sizeof text);
     if (!s->login) {
-        fail_local(s);
+        fail_local(s, reason, text);
         return;
     }
     arm(s, s->deadline_ns);
@@ -257,7 +321,7 @@ static void advance(struct session *s)
         return;
     }
     if (!watch(s, want == LOGIN_WANT_READ ? UV_READABLE : UV_WRITABLE))
-        fail_local(s);
+        fail_local(s, INTERNAL_OTHER, cannot_watch);
     else if (s->stage == SESSION_OPEN)
         stay(s, was_checking);
 }

@@ -11,8 +11,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from conftest import PASSWORD
 from lab import servers
 from lab.exporter import endpoint_of, one_cluster
+from lab.process import wait_for
 from lab.relay import Firewall
 
 HBA = "host all all 127.0.0.0/8 trust\n"
@@ -277,3 +279,43 @@ def test_what_a_session_costs(lab, trust, exporter):
     cost = (resident(True) - resident(False)) / 240
     print(f"{cost / 1000:.1f} KB per session")
     assert cost <= 100_000 or os.environ.get("PGTLS_SANITIZE")
+
+
+def test_a_session_that_cannot_open_says_why_once_per_reason(lab, postgres, trust, exporter, password_file):
+    """One line when it begins, one when the reason changes, one when it is over: not one an attempt."""
+    postgres.set_hba("host all all 127.0.0.0/8 scram-sha-256\n")
+    postgres.reload()
+    quoted = PASSWORD.replace("'", "''")
+    postgres.sql(f"create role pool login password '{quoted}'")
+    # The login probe, an hour away, has shown that one gets in; since then it is the sessions alone
+    # that would know better.
+    daemon = exporter(one_cluster({"write": endpoint_of(postgres, session=[{"idle": "1h"}])}, {
+        "user": "pool", "dbname": "postgres", "password_file": str(password_file), "sslrootcert": str(trust.root_file),
+        "login": {"interval": "1h"}}))
+    opened(daemon)
+    postgres.sql("alter role pool connection limit 0; "
+                 "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'pool'")
+
+    def lines():
+        return [line for line in daemon.log().splitlines() if 'msg="Session ' in line]
+
+    def fault(n):
+        wait_for(lambda: len(lines()) >= n, 20, lambda: f"line {n} about the session: {lines()}")
+        return re.search(r" fault=(\S+)", lines()[n - 1])[1]
+
+    assert fault(2) == "too_many_connections_role"
+    (_, refused) = lines()
+    for part in ("level=WARN", 'msg="Session cannot be opened"', "pg_endpoint=write", "session=1h", "phase=auth",
+                 "class=capacity", "sqlstate=53300", 'error="too many connections for role', "meaning="):
+        assert part in refused, (part, refused)
+    assert daemon.scrape().value(UP) == 0 and daemon.scrape().value("pgtls_up") == 1
+    asked = postgres.log().count("too many connections for role")
+    wait_for(lambda: postgres.log().count("too many connections for role") > asked, 20, "another attempt")
+    assert len(lines()) == 2
+    postgres.sql("alter role pool nologin")
+    assert fault(3) == "role_nologin"
+    postgres.sql("alter role pool login connection limit 5")
+    wait_for(lambda: len(lines()) >= 4, 30, "the last line")
+    assert 'level=INFO' in lines()[3] and 'msg="Session is open again"' in lines()[3]
+    opened(daemon)
+    assert len(lines()) == 4
