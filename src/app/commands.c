@@ -211,7 +211,7 @@ static bool lacks_password(const struct run *run, size_t i, const struct observa
 static bool on_observed(void *context, size_t i, const struct observation *o)
 {
     struct run *run = context;
-    bool login_comes = o->probe == PROBE_INSPECT && o->fault == FAULT_NONE && run->servers[i].login;
+    bool login_comes = o->probe == PROBE_INSPECT && observation_entered(o) && run->servers[i].login;
 
     teller_keep(&run->teller, i, o);
     if (!login_comes)

@@ -18,6 +18,7 @@ const char *const level_names[LEVEL_COUNT] = {
     [LEVEL_PROMISE] = "promise",
     [LEVEL_POLICY] = "policy",
     [LEVEL_SESSION] = "session",
+    [LEVEL_EXPECT] = "expect",
     [LEVEL_LIMITS] = "limits",
 };
 
@@ -183,6 +184,16 @@ const struct key config_keys[] = {
      9 * 3600 * NS_PER_S, NULL, 0, NULL, "the system's",
      "The kernel's TCP keepalives begin when the connection has been idle for this long; whole "
      "seconds count. As in a client that sets it, they may keep a firewall from forgetting it."},
+
+    {"expect", SLOT_EXPECT, KEY_EXPECT, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
+     "Where refusal is the control that is watched, as at an endpoint outside its allow list: a "
+     "mapping of the keys below. Such a refusal is then the good outcome, and anything else, "
+     "getting in above all, is not. See [expect](expect.md)."},
+    {"fault", SLOT_EXPECT_FAULTS, KEY_FAULTS, LEVEL_BIT(LEVEL_EXPECT), 0, 0, NULL, 0, NULL, NULL,
+     "An id of the [fault catalogue](faults.md), or a list of them."},
+    {"class", SLOT_EXPECT_CLASSES, KEY_CLASSES, LEVEL_BIT(LEVEL_EXPECT), 0, 0, NULL, 0, NULL, NULL,
+     "All faults of this class, or of a list of classes: `network`, `protocol`, `ssl_close`, "
+     "`certificate`, `hba`, `auth`, `capacity`, `unavailable`."},
 
     {"enabled", SLOT_LOGIN, KEY_BOOL, LEVEL_BIT(LEVEL_LOGIN), 0, 0, NULL, 0, NULL,
      "true if there is a user", "Is there a login probe at all?"},

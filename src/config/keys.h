@@ -22,6 +22,7 @@ enum level {
     LEVEL_PROMISE,
     LEVEL_POLICY,
     LEVEL_SESSION,
+    LEVEL_EXPECT,
     LEVEL_LIMITS,
     LEVEL_COUNT
 };
@@ -48,6 +49,9 @@ enum key_type {
     KEY_POLICY,   /* true, false or a mapping of level policy */
     KEY_PROMISE,  /* a mapping of level promise */
     KEY_SESSIONS, /* a list of mappings of level session */
+    KEY_EXPECT,   /* a mapping of level expect */
+    KEY_FAULTS,   /* a list of fault ids, or a single one */
+    KEY_CLASSES,  /* the same of their classes */
     KEY_NODE      /* structure, walked by the caller */
 };
 
@@ -89,6 +93,9 @@ enum slot {
     SLOT_MAX_LAG,
     SLOT_ADDRESSES,
     SLOT_SESSIONS,
+    SLOT_EXPECT,
+    SLOT_EXPECT_FAULTS,
+    SLOT_EXPECT_CLASSES,
     SLOT_SESSION_IDLE,
     SLOT_SESSION_KEEPALIVES,
     SLOT_NAME,
@@ -127,7 +134,7 @@ struct setting {
     int64_t number;   /* numbers, durations, booleans, index or bits of names */
     const struct label *labels;
     size_t n_labels;
-    void *items; /* of KEY_NETWORKS, KEY_PINS and KEY_SESSIONS */
+    void *items; /* of KEY_NETWORKS, KEY_PINS, KEY_SESSIONS and KEY_EXPECT */
     size_t n_items;
     const struct yaml_node *node; /* of KEY_NODE */
 };

@@ -104,6 +104,7 @@ static void add_bounds(struct buf *to, const struct key *key)
         break;
     case KEY_LABELS:
     case KEY_PROMISE:
+    case KEY_EXPECT:
         buf_add_str(&b, "mapping");
         break;
     case KEY_SESSIONS:
@@ -118,6 +119,10 @@ static void add_bounds(struct buf *to, const struct key *key)
     case KEY_NODE:
         buf_add_str(&b,
                     key->slot == SLOT_CLUSTERS || key->slot == SLOT_BUCKETS ? "list" : "mapping");
+        break;
+    case KEY_FAULTS:
+    case KEY_CLASSES:
+        buf_add_str(&b, "text, or a list");
         break;
     case KEY_PATH:
         buf_add_str(&b, "path");
@@ -188,6 +193,7 @@ void config_print_reference(struct buf *to)
     add_table(to, "In `promise`", LEVEL_BIT(LEVEL_PROMISE));
     add_table(to, "In `policy`", LEVEL_BIT(LEVEL_POLICY));
     add_table(to, "In an item of `session`", LEVEL_BIT(LEVEL_SESSION));
+    add_table(to, "In `expect`", LEVEL_BIT(LEVEL_EXPECT));
     add_table(to, "In `limits`", LEVEL_BIT(LEVEL_LIMITS));
     add_dsn_table(to);
 }

@@ -208,6 +208,14 @@ static void take_sessions(const struct endpoint_source *source, struct server *s
     s->n_sessions = sessions->n_items;
 }
 
+static void take_expect(const struct endpoint_source *source, struct server *s)
+{
+    const struct setting *expect = in_force(source, SLOT_EXPECT);
+
+    if (expect && expect->items)
+        s->expect = *(const struct expect *)expect->items;
+}
+
 /* What all servers of the endpoint have in common. */
 static struct server common_settings(struct building *b, const struct endpoint_source *source)
 {
@@ -246,6 +254,7 @@ static struct server common_settings(struct building *b, const struct endpoint_s
 
     s.login = s.user && number_of(source, SLOT_LOGIN, 1) != 0;
     take_sessions(source, &s);
+    take_expect(source, &s);
     if (!s.dbname)
         s.dbname = s.user;
     if (!s.application_name)
@@ -292,6 +301,25 @@ static void check_login(struct report *report, const struct endpoint_source *sou
     }
 }
 
+/* A refusal that nothing could see, and what needs to be let in. */
+static void check_expect(struct report *report, const struct endpoint_source *source,
+                         const struct server *s)
+{
+    if (!s->expect.text)
+        return;
+    if (!expect_reachable(s))
+        report_error(report, place_of(source, SLOT_EXPECT),
+                     "expect: %s comes later than this probe goes at endpoint \"%s\" of cluster "
+                     "\"%s\"; give %s",
+                     s->expect.text, s->endpoint, s->cluster, s->user ? "it a login" : "a user");
+    if (s->n_sessions > 0)
+        report_error(
+            report, place_of(source, SLOT_SESSIONS),
+            "session: endpoint \"%s\" of cluster \"%s\" expects to be refused, so none can "
+            "be kept open; write `session: []` there",
+            s->endpoint, s->cluster);
+}
+
 /* Settings that do not go together, whatever the host. */
 static void check_common(struct building *b, const struct endpoint_source *source,
                          const struct server *s)
@@ -309,6 +337,7 @@ static void check_common(struct building *b, const struct endpoint_source *sourc
                      s->ssl_min_protocol_version, s->ssl_max_protocol_version);
     check_promises(report, source, s);
     check_login(report, source, s);
+    check_expect(report, source, s);
     if (s->n_sessions > 0 && !s->login)
         report_error(report, place_of(source, SLOT_SESSIONS),
                      "session: needs a login; give a user, or `session: []` here");

@@ -491,11 +491,13 @@ void read_value(const struct input *in, struct setting *to)
         [KEY_LOGIN] = read_login,       [KEY_NODE] = read_node,
         [KEY_NETWORKS] = read_networks, [KEY_PINS] = read_pins,
         [KEY_PROMISE] = read_promise,   [KEY_POLICY] = read_policy,
-        [KEY_SESSIONS] = read_sessions,
+        [KEY_SESSIONS] = read_sessions, [KEY_EXPECT] = read_expect,
+        [KEY_FAULTS] = read_faults,     [KEY_CLASSES] = read_classes,
     };
     static const unsigned structured = 1U << KEY_FLAGS | 1U << KEY_LABELS | 1U << KEY_NETWORKS |
                                        1U << KEY_PINS | 1U << KEY_LOGIN | 1U << KEY_PROMISE |
-                                       1U << KEY_POLICY | 1U << KEY_NODE | 1U << KEY_SESSIONS;
+                                       1U << KEY_POLICY | 1U << KEY_NODE | 1U << KEY_SESSIONS |
+                                       1U << KEY_EXPECT | 1U << KEY_FAULTS | 1U << KEY_CLASSES;
 
     if (in->node && in->node->kind == YAML_NULL)
         refuse(in, "no value; leave the key out or give one");

@@ -31,5 +31,10 @@ bool read_networks(const struct input *in, struct setting *to);
 bool read_pins(const struct input *in, struct setting *to);
 bool read_sessions(const struct input *in, struct setting *to);
 
+/* In values_expect.c. */
+bool read_expect(const struct input *in, struct setting *to);
+bool read_faults(const struct input *in, struct setting *to);
+bool read_classes(const struct input *in, struct setting *to);
+
 /* Not empty, at most `max` bytes, printable UTF-8. */
 bool check_text(const struct input *in, size_t max);

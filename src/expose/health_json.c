@@ -43,6 +43,7 @@ const char *const health_keys[] = {
     "endpoints[].servers[].error",
     "endpoints[].servers[].meaning",
     "endpoints[].servers[].remedy",
+    "endpoints[].servers[].expected",
     "endpoints[].servers[].age_seconds",
     "endpoints[].servers[].failures_in_row",
     "endpoints[].servers[].last_success",
@@ -279,8 +280,11 @@ static const struct probe_state *silent_probe(const struct server_state *s, int6
         return NULL;
     if (is_stale(inspect, now_ns))
         return inspect;
-    /* No login runs while inspect fails: its age then says nothing. */
-    return inspect->good && login->configured && is_stale(login, now_ns) ? login : NULL;
+    /* No login runs while inspect fails or is refused as expected: its age then says nothing. */
+    return inspect->good && inspect->expected == FAULT_NONE && login->configured &&
+                   is_stale(login, now_ns)
+               ? login
+               : NULL;
 }
 
 /* Why the server is not up, or nulls. */
@@ -296,7 +300,16 @@ static json_t *fault_json(const struct probe_state *p)
                      health_text(p ? row->remedy : NULL));
 }
 
-/* The same when nothing has been heard for too long. */
+/* The refusal that the server is up by, or null. */
+static json_t *expected_json(const struct server_state *s, const struct probe_state *silent)
+{
+    const struct probe_state *inspect = &s->probes[PROBE_INSPECT], *login = &s->probes[PROBE_LOGIN];
+    const struct probe_state *p = inspect->expected != FAULT_NONE ? inspect : login;
+
+    return json_pack("{s:o}", "expected", health_text(silent ? NULL : fault_row(p->expected)->id));
+}
+
+/* Why it is not known, when nothing has been heard for too long. */
 static json_t *silence_json(int64_t age_ns)
 {
     json_t *json = fault_json(NULL);
@@ -347,6 +360,7 @@ static json_t *server_json(const struct server_state *s, const struct server_hea
                      health_text(s->address), "connection", connection[health->state], "since",
                      health_time(health->since_realtime_ns));
     ok = merge(json, silent ? silence_json(age_ns) : fault_json(culprit));
+    ok = merge(json, expected_json(s, silent)) && ok;
     ok = merge(json, figures_json(s, p, age_ns, culprit == p)) && ok;
     ok = merge(json, role_json(s)) && ok;
     if (!ok) {

@@ -34,6 +34,11 @@ const struct family family_catalogue[] = {
     GAUGE("pgtls_fault_active", "", "probe, phase, class, fault", .server = emit_fault_active,
           .help = "1 while the latest result of this kind of probe is this fault, absent "
                   "otherwise: why something is down."),
+    GAUGE("pgtls_expected_fault_active", "", "probe, phase, class, fault",
+          .server = emit_expected_fault_active,
+          .help =
+              "1 while the latest result of this kind of probe is this refusal, which the expect "
+              "setting asks for: it counts as good."),
     COUNTER("pgtls_state_seconds_total", "seconds", "state", .server = emit_state_seconds,
             .help = "Time spent in each state: up, down, unknown."),
     COUNTER("pgtls_probes_total", "", "probe", .server = emit_probes,
@@ -58,6 +63,9 @@ const struct family family_catalogue[] = {
     COUNTER("pgtls_hba_rejections_total", "", "kind", .server = emit_hba_rejections,
             .help = "Probes refused by pg_hba.conf or by a pooler's equivalent. The kind "
                     "no_encryption appears where the connection is plaintext."),
+    COUNTER("pgtls_expected_refusals_total", "", "probe", .server = emit_expected_refusals,
+            .help = "Probes that were refused as the expect setting asks for; in no counter of "
+                    "failures, closes or rejections. Absent without that setting."),
     GAUGE("pgtls_certificate_not_after_timestamp_seconds", "seconds", "position",
           .server = emit_not_after,
           .help = "End of validity of the certificate that expires first in this position of the "

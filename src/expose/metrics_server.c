@@ -85,20 +85,45 @@ void emit_endpoint_up(struct sink *k, const struct fleet_view *view, const struc
     sink_u64(k, state == STATE_UP);
 }
 
+static void add_active(struct sink *k, size_t kind, const struct probe_state *p, enum fault fault)
+{
+    const struct fault_row *row = fault_row(fault);
+
+    sink_begin(k);
+    sink_label(k, "probe", probe_kind_name((enum probe_kind)kind));
+    sink_label(k, "phase", phase_name(p->phase));
+    sink_label(k, "class", fault_class_name(row->class));
+    sink_label(k, "fault", row->id);
+    sink_u64(k, 1);
+}
+
 void emit_fault_active(struct sink *k, const struct server_state *s)
 {
     for (size_t i = 0; i < PROBE_COUNT; i++) {
         const struct probe_state *p = &s->probes[i];
-        const struct fault_row *row = fault_row(p->fault);
 
-        if (!has_result(p) || p->good)
-            continue;
-        sink_begin(k);
-        sink_label(k, "probe", probe_kind_name((enum probe_kind)i));
-        sink_label(k, "phase", phase_name(p->phase));
-        sink_label(k, "class", fault_class_name(row->class));
-        sink_label(k, "fault", row->id);
-        sink_u64(k, 1);
+        if (has_result(p) && !p->good)
+            add_active(k, i, p, p->fault);
+    }
+}
+
+void emit_expected_fault_active(struct sink *k, const struct server_state *s)
+{
+    for (size_t i = 0; i < PROBE_COUNT; i++) {
+        const struct probe_state *p = &s->probes[i];
+
+        if (has_result(p) && p->expected != FAULT_NONE)
+            add_active(k, i, p, p->expected);
+    }
+}
+
+void emit_expected_refusals(struct sink *k, const struct server_state *s)
+{
+    for (size_t i = 0; i < PROBE_COUNT; i++) {
+        const struct probe_state *p = &s->probes[i];
+
+        if (p->configured && (s->config->expect.text || p->expected_refusals > 0))
+            sink_one_u64(k, "probe", probe_kind_name((enum probe_kind)i), p->expected_refusals);
     }
 }
 
@@ -124,6 +149,9 @@ void emit_probe_failures(struct sink *k, const struct server_state *s)
         if (!s->probes[i].configured)
             continue;
         for (size_t c = FAULT_CLASS_NONE + 1; c < FAULT_CLASS_INTERNAL; c++) {
+            if (c == FAULT_CLASS_EXPECTATION && !s->config->expect.text &&
+                s->probes[i].failures[c] == 0)
+                continue;
             sink_begin(k);
             sink_label(k, "probe", probe_kind_name((enum probe_kind)i));
             sink_label(k, "class", fault_class_name((enum fault_class)c));

@@ -46,19 +46,24 @@ void section_pair(const struct writer *w, const char *label, size_t columns, enu
 
 static void head_status(const struct writer *w, const struct report *r)
 {
-    const struct observation *culprit = report_culprit(r);
+    const struct observation *culprit = report_culprit(r), *refusal = report_refusal(r);
     enum status status = report_status(r);
     char duration[DURATION_SIZE], where[WHERE_SIZE], broken[BROKEN_SIZE];
 
     duration_text(duration, report_duration_ns(r));
+    if (culprit || refusal)
+        report_where(r, where);
     write_mark(w, statuses[status].mark);
     write_spaces(w, 1);
     write_text(w, mark_tint(statuses[status].mark), statuses[status].word);
     write_format(w, TINT_NONE, " after %s", duration);
     if (culprit) {
-        report_where(r, where);
         write_format(w, TINT_NONE, ", %s: %s", where, fault_row(culprit->fault)->id);
-    } else if (status == STATUS_DEGRADED) {
+    } else if (refusal) {
+        write_format(w, TINT_NONE, ", refused %s as expected: %s", where,
+                     fault_row(refusal->expected)->id);
+    }
+    if (status == STATUS_DEGRADED) {
         report_broken(r, broken);
         write_format(w, TINT_NONE, ", %s", broken);
     }
@@ -255,6 +260,24 @@ static void section_promises(const struct writer *w, const struct report *r)
     }
 }
 
+static bool was_refused(const struct report *r)
+{
+    return report_refusal(r) != NULL;
+}
+
+static void section_refusal(const struct writer *w, const struct report *r)
+{
+    const struct observation *o = report_refusal(r);
+    const struct fault_row *row = fault_row(o->expected);
+
+    section_pair(w, "name", PAIR_COLUMNS, TINT_GOOD, row->id);
+    section_pair(w, "meaning", PAIR_COLUMNS, TINT_NONE, row->meaning);
+    if (o->sqlstate[0])
+        section_pair(w, "SQLSTATE", PAIR_COLUMNS, TINT_NONE, o->sqlstate);
+    if (o->error[0])
+        section_pair(w, o->sqlstate[0] ? "it says" : "text", PAIR_COLUMNS, TINT_NONE, o->error);
+}
+
 static bool has_fault(const struct report *r)
 {
     return report_culprit(r) != NULL;
@@ -298,6 +321,7 @@ static const struct {
     {"sslmodes that work", knows_sslmodes, section_sslmodes},
     {"Server", knows_server, section_server},
     {"Promises", makes_promises, section_promises},
+    {"Refused as expected", was_refused, section_refusal},
     {"Fault", has_fault, section_fault},
 };
 

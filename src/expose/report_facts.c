@@ -74,6 +74,23 @@ const struct observation *report_culprit(const struct report *r)
     return r->login && r->login->fault != FAULT_NONE ? r->login : NULL;
 }
 
+const struct observation *report_refusal(const struct report *r)
+{
+    if (report_culprit(r))
+        return NULL;
+    if (r->inspect->expected != FAULT_NONE)
+        return r->inspect;
+    return r->login && r->login->expected != FAULT_NONE ? r->login : NULL;
+}
+
+/* What ended before its time, for better or worse; NULL: nothing did. */
+static const struct observation *cut_short(const struct report *r)
+{
+    const struct observation *culprit = report_culprit(r);
+
+    return culprit ? culprit : report_refusal(r);
+}
+
 enum state report_state(const struct report *r)
 {
     const struct observation *o = report_culprit(r);
@@ -210,7 +227,7 @@ void report_sslmodes(const struct report *r, struct sslmode_verdict verdicts[SSL
 
 enum phase report_phase(const struct report *r)
 {
-    const struct observation *o = report_culprit(r);
+    const struct observation *o = cut_short(r);
     bool internal = fault_row(o->fault)->class == FAULT_CLASS_INTERNAL;
 
     return internal && o == r->login && o->phase < PHASE_AUTH ? PHASE_AUTH : o->phase;
@@ -245,7 +262,7 @@ static int64_t time_of_failure(const struct observation *o, enum phase phase)
 
 static struct phase_fact phase_fact(const struct report *r, enum phase phase)
 {
-    const struct observation *o = source_of(r, phase), *culprit = report_culprit(r);
+    const struct observation *o = source_of(r, phase), *culprit = cut_short(r);
 
     if (culprit && report_phase(r) == phase)
         return (struct phase_fact){PHASE_FAILED, time_of_failure(culprit, phase)};

@@ -164,6 +164,18 @@ static json_t *fault_json(const struct report *r)
                      "remedy", health_text(row->remedy));
 }
 
+/* The refusal that is the good outcome here, or null. */
+static json_t *expected_json(const struct report *r)
+{
+    const struct observation *o = report_refusal(r);
+
+    if (!o)
+        return json_null();
+    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "fault", fault_row(o->expected)->id, "probe",
+                     probe_kind_name(o->probe), "phase", phase_name(report_phase(r)), "sqlstate",
+                     health_text(o->sqlstate), "error", health_text(o->error));
+}
+
 static json_t *sslmodes_json(const struct report *r)
 {
     struct sslmode_verdict verdicts[SSLMODE_COUNT];
@@ -208,13 +220,14 @@ static json_t *server_json(const struct report *r)
     json_t *json = json_object(), *more;
     bool ok = add_identity(json, r->server, r->named);
 
-    more = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address",
-                     health_text(r->inspect->address), "status", status_name(report_status(r)),
-                     "time", health_time(report_time_ns(r)), "seconds",
-                     seconds(report_duration_ns(r)), "phases", phases_json(r), "tls", tls_json(r),
-                     "certificates", certificates_json(r), "verdicts", verdicts_json(r), "facts",
-                     facts_json(r), "promises", promises_json(r), "sslmodes", sslmodes_json(r),
-                     "fault", fault_json(r), "notes", notes_json(r));
+    more =
+        json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                  "address", health_text(r->inspect->address), "status",
+                  status_name(report_status(r)), "time", health_time(report_time_ns(r)), "seconds",
+                  seconds(report_duration_ns(r)), "phases", phases_json(r), "tls", tls_json(r),
+                  "certificates", certificates_json(r), "verdicts", verdicts_json(r), "facts",
+                  facts_json(r), "promises", promises_json(r), "sslmodes", sslmodes_json(r),
+                  "fault", fault_json(r), "expected", expected_json(r), "notes", notes_json(r));
     ok = ok && more && json_object_update(json, more) == 0;
     json_decref(more);
     if (ok)

@@ -101,7 +101,7 @@ static void line_certificate(const struct writer *w, const struct report *r)
 void report_line(const struct report *r, const struct report_columns *columns,
                  const struct report_style *style, struct buf *to)
 {
-    const struct observation *culprit = report_culprit(r);
+    const struct observation *culprit = report_culprit(r), *refusal = report_refusal(r);
     const struct writer w = {to, style};
     enum status status = report_status(r);
     char text[512], duration[DURATION_SIZE], where[WHERE_SIZE], broken[BROKEN_SIZE];
@@ -120,6 +120,10 @@ void report_line(const struct report *r, const struct report_columns *columns,
     } else if (status == STATUS_DEGRADED) {
         report_broken(r, broken);
         write_text(&w, statuses[status].tint, broken);
+    } else if (refusal) {
+        report_where(r, where);
+        write_format(&w, TINT_NONE, "refused %s as expected: %s", where,
+                     fault_row(refusal->expected)->id);
     } else {
         line_certificate(&w, r);
     }

@@ -23,15 +23,25 @@ struct scale {
     int64_t total_ns;
 };
 
+/* What ended the probe before its time; NULL when nothing did. */
+static const char *ending_id(const struct report *r)
+{
+    const struct observation *culprit = report_culprit(r), *refusal = report_refusal(r);
+
+    if (!culprit && !refusal)
+        return NULL;
+    return fault_row(culprit ? culprit->fault : refusal->expected)->id;
+}
+
 static struct scale scale_of(const struct writer *w, const struct report *r,
                              const struct phase_fact *phases)
 {
-    const struct observation *culprit = report_culprit(r);
+    const char *fault = ending_id(r);
     size_t taken = REPORT_INDENT + 2 + NAME_COLUMNS + DURATION_COLUMNS + 2;
     struct scale scale = {.columns = BAR_MIN};
 
-    if (culprit) /* its name stands behind the bars */
-        taken += 1 + strlen(fault_row(culprit->fault)->id);
+    if (fault) /* its name stands behind the bars */
+        taken += 1 + strlen(fault);
     if (style_width(w->style) > taken + BAR_MIN)
         scale.columns = style_width(w->style) - taken;
     if (scale.columns > BAR_MAX)
@@ -73,7 +83,7 @@ static void write_phase(const struct writer *w, const struct report *r, enum pha
 {
     bool measured = fact->end == PHASE_COMPLETED || fact->end == PHASE_FAILED;
     enum mark mark = fact->end == PHASE_COMPLETED ? MARK_GOOD
-                     : fact->end == PHASE_FAILED  ? MARK_BAD
+                     : fact->end == PHASE_FAILED  ? (report_refusal(r) ? MARK_GOOD : MARK_BAD)
                                                   : MARK_NONE;
     char duration[DURATION_SIZE] = "";
     size_t used;
@@ -94,7 +104,7 @@ static void write_phase(const struct writer *w, const struct report *r, enum pha
     used = write_bar(w, scale, from_ns, fact->duration_ns, mark_tint(mark));
     if (fact->end == PHASE_FAILED) {
         write_spaces(w, (used < scale->columns ? scale->columns - used : 0) + 1);
-        write_text(w, TINT_BAD, fault_row(report_culprit(r)->fault)->id);
+        write_text(w, mark_tint(mark), ending_id(r));
     }
     buf_add_char(w->to, '\n');
 }

@@ -71,6 +71,7 @@ static const char *const class_names[FAULT_CLASS_COUNT] = {
     [FAULT_CLASS_AUTH] = "auth",
     [FAULT_CLASS_CAPACITY] = "capacity",
     [FAULT_CLASS_UNAVAILABLE] = "unavailable",
+    [FAULT_CLASS_EXPECTATION] = "expectation",
     [FAULT_CLASS_INTERNAL] = "internal",
 };
 

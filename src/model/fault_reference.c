@@ -75,6 +75,9 @@ static const struct {
                        "out on these, up to 15 minutes, so that no account is locked."},
     {FAULT_CLASS_CAPACITY, "There is no room: connections, memory, processes."},
     {FAULT_CLASS_UNAVAILABLE, "The server or pooler is there but does not serve us now."},
+    {FAULT_CLASS_EXPECTATION, "The endpoint's `expect` setting names a refusal, and it did not "
+                              "come. Any other failure there "
+                              "keeps the name that it has everywhere. See [expect](expect.md)."},
     {FAULT_CLASS_INTERNAL,
      "The exporter's own side. The server is neither up nor down by these; its state is unknown."},
 };

@@ -217,14 +217,18 @@ static bool same_bounds(const struct settings *a, const struct settings *b)
  * go on from where they were. */
 static void configure_probe(struct probe_state *p, bool configured, int64_t interval_ns)
 {
-    if (configured && !p->configured) {
-        p->ran = p->internal = p->good = false;
-        p->fault = FAULT_NONE;
-        p->failures_in_row = 0;
-    }
+    if (configured && !p->configured)
+        fold_forget(p);
     p->configured = configured;
     if (p->last_realtime_ns == 0)
         p->interval_ns = interval_ns;
+}
+
+/* What its probes came to meant something else. */
+static void forget_results(struct server_state *s)
+{
+    for (size_t k = 0; k < PROBE_COUNT; k++)
+        fold_forget(&s->probes[k]);
 }
 
 /* A server that stays takes its configuration from the new generation. */
@@ -242,6 +246,8 @@ static void adopt(struct server_state *s, struct endpoint_set *set, const struct
     }
     if (!server_connects_alike(s->config, config))
         s->sslmodes = (struct sslmode_facts){.known = false};
+    if (!expect_alike(&s->config->expect, &config->expect))
+        forget_results(s);
     s->set = endpoint_set_ref(set);
     s->config = config;
     configure_probe(&s->probes[PROBE_INSPECT], true, config->interval_ns);

@@ -37,7 +37,7 @@ static void fold_phases(struct server_state *s, const struct observation *o)
 
         if (!measures(o->probe, (enum phase)i)) {
             /* No login runs while inspect fails: its times are not of now. */
-            if (o->probe == PROBE_INSPECT && o->fault != FAULT_NONE)
+            if (o->probe == PROBE_INSPECT && !observation_entered(o))
                 s->phase_measured[i] = false;
             continue;
         }
@@ -154,6 +154,7 @@ static void fold_attempt(struct probe_state *p, const struct observation *o, int
                          int64_t now_ns)
 {
     p->fault = o->fault;
+    p->expected = o->expected;
     p->phase = o->phase;
     p->how = o->how;
     str_copy(p->sqlstate, sizeof p->sqlstate, o->sqlstate);
@@ -176,6 +177,7 @@ static void fold_result(struct server_state *s, struct probe_state *p, const str
     if (p->good) {
         p->failures_in_row = 0;
         p->last_success_realtime_ns = o->finished_realtime_ns;
+        p->expected_refusals += p->expected != FAULT_NONE;
         return;
     }
     p->failures_in_row++;
@@ -196,6 +198,14 @@ void fold_state(struct server_state *s, int64_t now_ns, int64_t realtime_ns)
     s->state = state;
     s->state_entered_monotonic_ns = now_ns;
     s->since_realtime_ns = realtime_ns;
+}
+
+void fold_forget(struct probe_state *p)
+{
+    p->ran = p->internal = p->good = false;
+    p->fault = p->expected = FAULT_NONE;
+    p->failures_in_row = 0;
+    p->last_realtime_ns = p->last_monotonic_ns = 0;
 }
 
 static enum fault fault_of_state(const struct server_state *s)
@@ -223,6 +233,8 @@ struct fleet_change fleet_apply_at(struct server_state *s, const struct observat
         fold_result(s, p, o);
         fold_phases(s, o);
         fold_server(s, o);
+        if (o->expected != FAULT_NONE && o->probe == PROBE_INSPECT)
+            fold_forget(&s->probes[PROBE_LOGIN]); /* none follows: the last one tells of the past */
         if (o->probe == PROBE_INSPECT)
             fold_tls(s, o, now_ns);
         else
@@ -265,9 +277,10 @@ static enum state probe_verdict(const struct probe_state *p)
 
 enum state server_state_now(const struct server_state *s)
 {
-    enum state inspect = probe_verdict(&s->probes[PROBE_INSPECT]);
+    const struct probe_state *p = &s->probes[PROBE_INSPECT];
+    enum state inspect = probe_verdict(p);
 
-    if (inspect != STATE_UP || !s->probes[PROBE_LOGIN].configured)
+    if (inspect != STATE_UP || p->expected != FAULT_NONE || !s->probes[PROBE_LOGIN].configured)
         return inspect;
     return probe_verdict(&s->probes[PROBE_LOGIN]);
 }

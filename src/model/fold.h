@@ -5,6 +5,9 @@
 /* Brings the state and its clock up to date after anything changed. */
 void fold_state(struct server_state *s, int64_t now_ns, int64_t realtime_ns);
 
+/* No result is known any more; counters stay. */
+void fold_forget(struct probe_state *p);
+
 /* Remembers what a login was told by the back end that answered. */
 void fold_backend(struct server_state *s, const struct observation *o, int64_t now_ns);
 

@@ -120,7 +120,8 @@ static bool is_good(const struct server_state *s, enum probe_kind kind)
 {
     const struct probe_state *p = &s->probes[kind];
 
-    return p->configured && p->ran && p->good && !p->internal;
+    return p->configured && p->ran && p->good && !p->internal &&
+           (kind == PROBE_INSPECT || p->expected == FAULT_NONE);
 }
 
 static enum verdict judge(const struct server_state *s, enum promise promise)

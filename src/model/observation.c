@@ -6,6 +6,11 @@ void observation_init(struct observation *o, enum probe_kind probe)
     *o = (struct observation){.probe = probe, .tls_alert = -1};
 }
 
+bool observation_entered(const struct observation *o)
+{
+    return o->fault == FAULT_NONE && o->expected == FAULT_NONE;
+}
+
 void observation_deinit(struct observation *o)
 {
     chain_unref(o->chain);

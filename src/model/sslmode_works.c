@@ -58,8 +58,10 @@ struct leg_seen leg_entered(const char *auth_method)
 
 void sslmode_facts_inspect(struct sslmode_facts *f, const struct observation *o)
 {
-    f->known = lasts(o->fault);
-    f->entered = o->fault == FAULT_NONE;
+    enum fault outcome = expect_outcome(o);
+
+    f->known = lasts(outcome);
+    f->entered = outcome == FAULT_NONE;
     if (f->entered)
         f->login_leg = o->leg;
     if (o->chain)
@@ -74,13 +76,14 @@ void sslmode_facts_inspect(struct sslmode_facts *f, const struct observation *o)
 void sslmode_facts_login(struct sslmode_facts *f, const struct observation *o)
 {
     /* Ours alone: psql hands over a password that we keep to ourselves. */
-    bool ours = o->fault == FAULT_AUTH_METHOD_REFUSED || o->fault == FAULT_AUTH_METHOD_UNSUPPORTED;
+    enum fault outcome = expect_outcome(o);
+    bool ours = outcome == FAULT_AUTH_METHOD_REFUSED || outcome == FAULT_AUTH_METHOD_UNSUPPORTED;
 
     f->login = VERDICT_YES;
-    if (o->fault == FAULT_NONE)
+    if (outcome == FAULT_NONE)
         return;
-    f->login = lasts(o->fault) && !ours ? VERDICT_NO : VERDICT_UNKNOWN;
-    f->login_fault = o->fault;
+    f->login = lasts(outcome) && !ours ? VERDICT_NO : VERDICT_UNKNOWN;
+    f->login_fault = outcome;
     f->login_error = o->sqlstate[0] != '\0';
 }
 
@@ -125,6 +128,7 @@ struct server sslmode_side_server(const struct server *s, enum leg leg)
     struct server side = *s;
 
     side.login = false;
+    side.expect = (struct expect){.text = NULL};
     side.pins = NULL;
     side.n_pins = 0;
     side.sslmode = leg == LEG_TLS ? SSLMODE_REQUIRE : SSLMODE_DISABLE;

@@ -104,7 +104,7 @@ static void observe(struct turn *turn, const struct probe *p)
 static bool proceed(struct turn *turn, const struct probe *p)
 {
     struct once *once = turn->once;
-    bool good = p->observation.probe == PROBE_INSPECT && p->observation.fault == FAULT_NONE;
+    bool good = p->observation.probe == PROBE_INSPECT && observation_entered(&p->observation);
     bool follow;
 
     turn->login_due = good && p->server->login;

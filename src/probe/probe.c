@@ -225,6 +225,7 @@ static void conclude(struct probe *p, bool good)
         tls_conn_observe(p->conn, o);
     if (p->trust && trust_client_certificate(p->trust))
         keep_client_certificate(p, trust_client_certificate(p->trust));
+    expect_judge(p->server, o);
 }
 
 /* --- doors ------------------------------------------------------------------------------------ */

@@ -24,7 +24,8 @@ static void tell_state(const struct server *s, enum status status, const struct 
             {"fault", row->id}, {"sqlstate", o->sqlstate[0] ? o->sqlstate : NULL},
             {"error", o->error[0] ? o->error : NULL}, {"meaning", row->meaning});
     else if (change->after == STATE_UP)
-        LOG(INFO, "Server is up", WHO(s, status));
+        LOG(INFO, "Server is up", WHO(s, status),
+            {"refused_as_expected", o->expected != FAULT_NONE ? fault_row(o->expected)->id : NULL});
     else
         LOG(WARN, "Server's state is unknown", WHO(s, status), {"probe", probe_kind_name(o->probe)},
             {"fault", row->id}, {"error", o->error[0] ? o->error : NULL});

@@ -316,9 +316,9 @@ static void fold(struct watched *w, struct probe *p)
     set_next(w, kind, now_ns);
     if (kind == PROBE_LOGIN) {
         w->secret_seen = p->secret_generation;
-        w->login_good = o->fault == FAULT_NONE;
+        w->login_good = observation_entered(o);
     } else {
-        bool good = o->fault == FAULT_NONE;
+        bool good = observation_entered(o);
 
         str_copy(w->address, sizeof w->address, o->address);
         if (good)
@@ -477,7 +477,7 @@ void watched_update(struct watched *w, struct endpoint_set *set, const struct se
 
     w->set = endpoint_set_ref(set);
     w->server = server;
-    if (!server_connects_alike(before, server)) {
+    if (!server_connects_alike(before, server) || !expect_alike(&before->expect, &server->expect)) {
         begin_anew(w, spread_ns, now_ns);
     } else {
         change_interval(&w->slots[PROBE_INSPECT], before->interval_ns, server->interval_ns, now_ns);

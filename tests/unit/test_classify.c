@@ -115,6 +115,8 @@ static void test_every_fault_can_be_reached(void **state)
     for (int fault = FAULT_NONE + 1; fault < FAULT_COUNT; fault++) {
         size_t i = 0;
 
+        if (fault_row((enum fault)fault)->class == FAULT_CLASS_EXPECTATION)
+            continue; /* by what is configured, see test_expect.c */
         while (i < N_ROWS && (int)rows[i].fault != fault)
             i++;
         if (i == N_ROWS) {

@@ -37,6 +37,9 @@ enum status report_status(const struct report *r);
 /* The probe that explains the state when it is not up, else NULL. */
 const struct observation *report_culprit(const struct report *r);
 
+/* The probe that was refused as expected and is all the better for it, else NULL. */
+const struct observation *report_refusal(const struct report *r);
+
 /* The whole report, ending in a newline. */
 void report_text(const struct report *r, const struct report_style *style, struct buf *to);
 

@@ -20,6 +20,7 @@ enum fault_class {
     FAULT_CLASS_AUTH,
     FAULT_CLASS_CAPACITY,
     FAULT_CLASS_UNAVAILABLE,
+    FAULT_CLASS_EXPECTATION, /* only where a refusal is expected: see model/expect.h */
     FAULT_CLASS_INTERNAL,
     FAULT_CLASS_COUNT
 };

@@ -120,6 +120,7 @@
     X(POOLER_DATABASE_DISABLED, "pooler_database_disabled")                                        \
     X(TENANT_BLOCKED, "tenant_blocked")                                                            \
     X(ERROR_RESPONSE_OTHER, "error_response_other")                                                \
+    X(EXPECTED_REFUSAL_MISSING, "expected_refusal_missing")                                        \
     X(LOCAL_DESCRIPTORS, "local_descriptors")                                                      \
     X(LOCAL_MEMORY, "local_memory")                                                                \
     X(LOCAL_FILE, "local_file")                                                                    \

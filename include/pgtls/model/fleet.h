@@ -30,16 +30,18 @@ enum status status_of_state(enum state state, bool promise_broken);
 /* What is remembered per kind of probe. */
 struct probe_state {
     bool configured;
-    bool ran;         /* at least one result that was not internal */
-    bool internal;    /* the latest attempt failed on our own side */
-    bool good;        /* the latest result that was not internal */
-    enum fault fault; /* of the latest attempt; FAULT_NONE when good */
+    bool ran;            /* at least one result that was not internal */
+    bool internal;       /* the latest attempt failed on our own side */
+    bool good;           /* the latest result that was not internal */
+    enum fault fault;    /* of the latest attempt; FAULT_NONE when good */
+    enum fault expected; /* when good: the refusal that was expected, and came */
     enum phase phase;
     enum close_how how;
     char sqlstate[6];
     char error[PG_MESSAGE_SIZE];
     uint64_t probes, failures[FAULT_CLASS_COUNT], internal_errors[INTERNAL_REASON_COUNT];
     uint64_t failures_in_row;
+    uint64_t expected_refusals;
     int64_t last_realtime_ns;         /* end of the latest attempt, 0 = none */
     int64_t last_monotonic_ns;        /* the same, for ages: no wall clock there */
     int64_t last_success_realtime_ns; /* 0 = never */
@@ -183,7 +185,8 @@ void fleet_session_closed(struct server_state *s, const char *name, bool refused
 void fleet_session_dropped(struct server_state *s, const char *name,
                            const struct session_drop *drop);
 
-/* Up: the latest result of every configured kind of probe is good. Unknown: a kind has not run yet,
+/* Up: the latest result of every configured kind of probe is good; of inspect alone where that was
+ * the refusal that is expected. Unknown: a kind has not run yet,
  * or our own side fails. A login that is not run because inspect fails changes nothing here:
  * inspect being bad is enough for down. Call under the lock. */
 enum state server_state_now(const struct server_state *s);

@@ -23,9 +23,11 @@ struct observation {
     int64_t started_realtime_ns, finished_realtime_ns;
     int64_t duration_ns; /* the whole probe, monotonic, without the polite close */
 
-    enum fault fault;   /* FAULT_NONE: good */
-    enum phase phase;   /* where it failed, or the last phase reached */
-    enum close_how how; /* if the peer closed */
+    enum fault fault;    /* FAULT_NONE: good */
+    enum fault expected; /* if good: the refusal that was expected, and came (model/expect.h) */
+    enum fault instead;  /* of expected_refusal_missing: what it came to, FAULT_NONE: it got in */
+    enum phase phase;    /* where it failed, or the last phase reached */
+    enum close_how how;  /* if the peer closed */
     struct phase_time phases[PHASE_COUNT];
 
     enum leg leg;                    /* inspect: the leg it ended on */
@@ -62,6 +64,9 @@ struct observation {
 
     unsigned missing_timestamps; /* reads that had to use user-space time */
 };
+
+/* It got in, as it should. */
+bool observation_entered(const struct observation *o);
 
 /* tls_alert = -1, everything else zero. */
 void observation_init(struct observation *o, enum probe_kind probe);

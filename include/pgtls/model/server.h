@@ -4,6 +4,7 @@
  * An endpoint set is one configuration generation: immutable once built (by config/), shared by
  * reference count, every string and array in one arena. Probes, fleet and pages borrow from it and
  * hold a reference as long as they do. */
+#include "pgtls/model/expect.h"
 #include "pgtls/model/promise.h"
 #include "pgtls/model/session.h"
 
@@ -90,6 +91,7 @@ struct server {
     const struct label *labels; /* for pgtls_server_labels_info */
     size_t n_labels;
     struct promises promises;
+    struct expect expect; /* the refusal that is the good outcome */
 
     const struct session_config *sessions; /* kept open beside the probes; none without login */
     size_t n_sessions;

@@ -319,6 +319,12 @@ CAPACITY = [
     Row("error_response_other", "startup", "an SQLSTATE that nobody has heard of", scripted("unheard_of")),
 ]
 
+EXPECTED = [
+    Row("expected_refusal_missing", "startup", "PostgreSQL 15 that lets in whom it should refuse (`expect`)",
+        to("postgres", user="u_trust", login=False, expect={"fault": "hba_no_entry_ssl"}),
+        not_libpq="libpq expects nothing"),
+]
+
 LOCAL = [
     Row("local_descriptors", "tcp", "RLIMIT_NOFILE used up by servers that hang",
         scripted("stall_after_ssl_request"), run="descriptors", not_libpq=OURS),
@@ -405,5 +411,5 @@ def _saying(name):
                probe="login" if place == poolers.QUERY else "inspect")
 
 
-ROWS = [*NETWORK, *SSL_REQUEST, *HANDSHAKE, *CERTIFICATES, *CLOSES, *HBA, *AUTHENTICATION, *CAPACITY, *LOCAL,
+ROWS = [*NETWORK, *SSL_REQUEST, *HANDSHAKE, *CERTIFICATES, *CLOSES, *HBA, *AUTHENTICATION, *CAPACITY, *EXPECTED, *LOCAL,
         *map(_saying, SAYINGS)]
