@@ -36,9 +36,9 @@ bool log_level_from_name(const char *name, enum log_level *level)
 
 bool log_format_from_name(const char *name, enum log_format *format)
 {
-    if (strcmp(name, "logfmt") == 0)
+    if (strcasecmp(name, "logfmt") == 0)
         *format = LOG_FORMAT_LOGFMT;
-    else if (strcmp(name, "json") == 0)
+    else if (strcasecmp(name, "json") == 0)
         *format = LOG_FORMAT_JSON;
     else
         return false;

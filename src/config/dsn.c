@@ -1,8 +1,9 @@
 /* Connection strings as libpq reads them (fe-connect.c: conninfo_parse, conninfo_uri_parse), tested
  * against libpq itself.
  *
- * No message quotes what was written: a password that was not percent-encoded or quoted spills into
- * whatever follows it, so any piece of the string may be one. Messages give the byte instead.
+ * Messages quote nothing of what was written but the name of a parameter that can be nothing else:
+ * a password that was not percent-encoded or quoted spills into whatever follows it, so any other
+ * piece of the string may be one. They give the byte instead.
  *
  * Stricter than libpq 15 in two things: raw spaces in a URI are refused (as by libpq >= 17), and so
  * is a raw "@" where it shows that the password ended too early. */
@@ -14,6 +15,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#define MAX_SHOWN_NAME 40
 
 struct parser {
     const char
@@ -51,19 +54,36 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* May this unknown name be shown? Not behind a password, which an unquoted space or "&" may have
+ * cut in two, nor before an "@", where it may be the password of a URI. */
+static bool is_surely_a_name(const struct parser *p, const char *at, const char *word)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.";
+    const struct dsn *dsn = p->dsn;
+    size_t len = strlen(word);
+
+    if (len == 0 || len > MAX_SHOWN_NAME || strspn(word, letters) != len || !p->start)
+        return false;
+    return !strchr(at, '@') && (dsn->n == 0 || !strstr(dsn->params[dsn->n - 1].key, "password"));
+}
+
 static bool fail_unknown(const struct parser *p, const char *at, const char *word)
 {
     const struct dsn_keyword *all;
     const char *names[DSN_MAX_PARAMS];
     const char *nearest;
+    char shown[MAX_SHOWN_NAME + 4] = "";
     size_t n = dsn_keywords(&all);
 
     for (size_t i = 0; i < n; i++)
         names[i] = all[i].name;
     nearest = str_nearest(word, names, n);
+    if (is_surely_a_name(p, at, word))
+        snprintf(shown, sizeof shown, " \"%s\"", word);
     if (nearest)
-        return fail(p, at, "unknown parameter; did you mean \"%s\"?", nearest);
-    return fail(p, at, "unknown parameter; libpq has none of this name");
+        return fail(p, at, "unknown parameter%s; did you mean \"%s\"?", shown, nearest);
+    return fail(p, at, "unknown parameter%s; libpq has none of this name", shown);
 }
 
 /* Stores a decoded pair; `at` is where its key, or its value where there is no key, stands. */

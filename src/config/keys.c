@@ -198,7 +198,8 @@ const struct key config_keys[] = {
     {"enabled", SLOT_LOGIN, KEY_BOOL, LEVEL_BIT(LEVEL_LOGIN), 0, 0, NULL, 0, NULL,
      "true if there is a user", "Is there a login probe at all?"},
     {"interval", SLOT_LOGIN_INTERVAL, KEY_DURATION, LEVEL_BIT(LEVEL_LOGIN), NS_PER_S,
-     86400 * NS_PER_S, NULL, 0, NULL, "60s", "Time between two logins."},
+     86400 * NS_PER_S, NULL, 0, NULL, "60s, or `interval` if that is longer",
+     "Time between two logins."},
 
     {"interval", SLOT_POLICY_INTERVAL, KEY_DURATION, LEVEL_BIT(LEVEL_POLICY), 60 * NS_PER_S,
      30 * 86400 * NS_PER_S, NULL, 0, NULL, "24h", "Time between two such attempts."},

@@ -141,6 +141,7 @@ struct setting {
 struct layer {
     struct setting slots[SLOT_COUNT];
     bool bad; /* a value in it was refused: what depends on it is not worth a further message */
+    bool host_misspelt; /* the same of a host that may be missing for that reason alone */
 };
 
 struct reader {

@@ -55,6 +55,13 @@ static const char *find_synonym(const char *name)
         {"database", "dbname"},
         {"username", "user"},
         {"url", "dsn"},
+        {"uri", "dsn"},
+        {"conninfo", "dsn"},
+        {"connection_string", "dsn"},
+        {"hostname", "host"},
+        {"server", "host"},
+        {"servers", "host"},
+        {"address", "host"},
         {"connect_timeout", "timeout"},
         {"ca_file", "sslrootcert"},
         {"cert_file", "sslcert"},
@@ -75,7 +82,16 @@ static const char *find_synonym(const char *name)
     return NULL;
 }
 
-static void report_unknown(const struct reader *r, const struct yaml_node *key, enum level level)
+/* A host under a wrong name is missed once, not twice. */
+static bool gives_a_host(const char *name, enum level level)
+{
+    const struct key *key = name ? find_key(name, LEVEL_BIT(level)) : NULL;
+
+    return key && (key->slot == SLOT_HOST || key->slot == SLOT_HOSTADDR || key->type == KEY_DSN);
+}
+
+static void report_unknown(const struct reader *r, const struct yaml_node *key, enum level level,
+                           struct layer *layer)
 {
     const char *names[MAX_KEYS_OF_LEVEL], *nearest;
     const struct key *elsewhere = find_key(key->text, ~0U);
@@ -91,6 +107,7 @@ static void report_unknown(const struct reader *r, const struct yaml_node *key, 
     nearest = find_synonym(key->text);
     if (!nearest || !find_key(nearest, LEVEL_BIT(level)))
         nearest = str_nearest(key->text, names, n);
+    layer->host_misspelt |= gives_a_host(nearest, level) || gives_a_host(key->text, LEVEL_ENDPOINT);
     if (strcmp(key->text, "<<") == 0) {
         report_error(r->report, key->at,
                      "merge keys (\"<<\") are not read; what several share belongs under "
@@ -161,7 +178,7 @@ void read_layer(const struct reader *r, const struct yaml_node *map, enum level 
         const struct key *key = find_key(e->key->text, LEVEL_BIT(level));
 
         if (!key)
-            report_unknown(r, e->key, level);
+            report_unknown(r, e->key, level, layer);
         else if (key->type != KEY_DSN)
             read_entry(r, e, key, layer);
     }

@@ -216,6 +216,15 @@ static void take_expect(const struct endpoint_source *source, struct server *s)
         s->expect = *(const struct expect *)expect->items;
 }
 
+/* Never more often than inspect unless somebody says so. */
+static int64_t decide_login_interval(const struct endpoint_source *source)
+{
+    int64_t inspect_ns = number_of(source, SLOT_INTERVAL, DEFAULT_INTERVAL_NS);
+    int64_t usual_ns = inspect_ns > DEFAULT_LOGIN_NS ? inspect_ns : DEFAULT_LOGIN_NS;
+
+    return number_of(source, SLOT_LOGIN_INTERVAL, usual_ns);
+}
+
 /* What all servers of the endpoint have in common. */
 static struct server common_settings(struct building *b, const struct endpoint_source *source)
 {
@@ -246,7 +255,7 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         .allow_auth = (unsigned)number_of(source, SLOT_ALLOW_AUTH, 0),
         .interval_ns = number_of(source, SLOT_INTERVAL, DEFAULT_INTERVAL_NS),
         .timeout_ns = number_of(source, SLOT_TIMEOUT, DEFAULT_TIMEOUT_NS),
-        .login_interval_ns = number_of(source, SLOT_LOGIN_INTERVAL, DEFAULT_LOGIN_NS),
+        .login_interval_ns = decide_login_interval(source),
         .policy_interval_ns = decide_policy(source),
         .promises = decide_promises(source),
         .endpoint_index = b->n_endpoints,
@@ -261,6 +270,26 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         s.application_name = DEFAULT_APPLICATION_NAME;
     merge_labels(b, source, &s);
     return s;
+}
+
+/* A login follows from an inspect, so more logins than inspects are not to be had. */
+static void check_login_interval(struct report *report, const struct endpoint_source *source,
+                                 const struct server *s)
+{
+    struct buf login = BUF_INIT(64), inspect = BUF_INIT(64);
+
+    if (!s->login || s->login_interval_ns >= s->interval_ns)
+        return;
+    str_add_duration(&login, s->login_interval_ns);
+    str_add_duration(&inspect, s->interval_ns);
+    report_warning(
+        report, place_of(source, SLOT_LOGIN_INTERVAL),
+        "login: endpoint \"%s\" of cluster \"%s\" logs in every %s and is inspected every "
+        "%s only: a login goes by an inspect that may be that old; give login an "
+        "interval of %s or more",
+        s->endpoint, s->cluster, buf_text(&login), buf_text(&inspect), buf_text(&inspect));
+    buf_deinit(&login);
+    buf_deinit(&inspect);
 }
 
 /* What only a login can tell. */
@@ -287,10 +316,11 @@ static void check_promises(struct report *report, const struct endpoint_source *
 static void check_login(struct report *report, const struct endpoint_source *source,
                         const struct server *s)
 {
-    static const enum slot meant[] = {SLOT_PASSWORD, SLOT_DBNAME};
+    static const enum slot meant[] = {SLOT_PASSWORD, SLOT_DBNAME, SLOT_LOGIN};
 
     for (size_t i = 0; i < sizeof meant / sizeof *meant && !s->user; i++) {
-        if (!in_force(source, meant[i]))
+        if (!in_force(source, meant[i]) ||
+            (meant[i] == SLOT_LOGIN && number_of(source, SLOT_LOGIN, 0) == 0))
             continue;
         report_warning(
             report, place_of(source, meant[i]),
@@ -338,6 +368,7 @@ static void check_common(struct building *b, const struct endpoint_source *sourc
     check_promises(report, source, s);
     check_login(report, source, s);
     check_expect(report, source, s);
+    check_login_interval(report, source, s);
     if (s->n_sessions > 0 && !s->login)
         report_error(report, place_of(source, SLOT_SESSIONS),
                      "session: needs a login; give a user, or `session: []` here");
@@ -462,6 +493,10 @@ static bool check_lists(struct building *b, const struct endpoint_source *source
 {
     size_t n = addresses ? addresses : hosts;
 
+    for (size_t i = 0; n == 0 && i < source->n_layers; i++) {
+        if (source->layers[i]->host_misspelt)
+            return false;
+    }
     if (n == 0) {
         report_error(b->reader.report, source->at,
                      "endpoint \"%s\" of cluster \"%s\" has no host; give \"host\" or \"dsn\" (for "

@@ -366,8 +366,9 @@ static void test_connection_string_alone(void **state)
     assert_true(set->servers[0].login);
     endpoint_set_unref(set);
     assert_null(config_load_dsn("DATABASE_URL", "postgres://h?sslmod=x", &messages));
-    assert_string_equal(messages.items[0].text, "DATABASE_URL: dsn: at byte 14: unknown parameter; "
-                                                "did you mean \"sslmode\"?");
+    assert_string_equal(messages.items[0].text,
+                        "DATABASE_URL: dsn: at byte 14: unknown parameter \"sslmod\"; "
+                        "did you mean \"sslmode\"?");
     config_messages_deinit(&messages);
     assert_null(config_load_dsn("DATABASE_URL", "user=u", &messages));
     assert_int_equal(messages.errors, 1);

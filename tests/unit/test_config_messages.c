@@ -275,6 +275,17 @@ static void test_warnings(void **state)
         {"dsn: 'host=h target_session_attrs=read-write'",
          "t.yml:1:27: promise: read_only is measured by the login, and endpoint \"default\" of "
          "cluster \"c\" has none; give a user"},
+        {"host: h, login: true",
+         "t.yml:1:38: endpoint \"default\" of cluster \"c\" has no user: its probe ends after TLS, "
+         "and nothing logs in; give a user"},
+        {"host: h, login: {interval: 90s}", NULL}, /* as in defaults: for those that have one */
+        {"host: h, login: false", NULL},
+        {"host: h, user: u, interval: 2m, login: {interval: 90s}",
+         "t.yml:1:72: login: endpoint \"default\" of cluster \"c\" logs in every 1m30s and is "
+         "inspected every 2m only: a login goes by an inspect that may be that old; give login an "
+         "interval of 2m or more"},
+        {"host: h, user: u, interval: 2m", NULL},
+        {"host: h, interval: 2m, login: {interval: 90s}", NULL},
         {"host: h, promise: {max_lag: 3s, addresses: [192.0.2.1]}",
          "t.yml:1:50: promise: max_lag is measured by the login, and endpoint \"default\" of "
          "cluster \"c\" has none; give a user"},
@@ -297,6 +308,25 @@ static void test_warnings(void **state)
             assert_string_equal(messages.items[0].text, rows[i].message);
         endpoint_set_unref(set);
     }
+}
+
+/* A host under a wrong name is not missed as well; one that is not there at all is. */
+static void test_a_misspelt_host_is_one_mistake(void **state)
+{
+    static const char *const rows[] = {"hots: h", "hostname: h", "endpoints: {e: {dns: 'host=h'}}",
+                                       "defaults: {}, host: h", "server: h, prot: 1"};
+    static const size_t errors[] = {1, 1, 1, 1, 2};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[256];
+
+        snprintf(text, sizeof text, "clusters: [{name: c, %s}]", rows[i]);
+        assert_null(load(text));
+        assert_int_equal(messages.errors, errors[i]);
+    }
+    assert_null(load("clusters: [{name: c, prot: 1}]"));
+    assert_int_equal(messages.errors, 2);
 }
 
 /* What many endpoints inherit is wrong once. */
@@ -367,6 +397,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_mistake_has_its_message),
         cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_a_misspelt_host_is_one_mistake),
         cmocka_unit_test(test_inherited_mistake_is_said_once),
         cmocka_unit_test(test_messages_are_bounded_and_counted),
         cmocka_unit_test(test_all_errors_of_a_file_at_once),

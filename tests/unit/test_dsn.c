@@ -202,7 +202,13 @@ static void test_errors_name_the_place_and_never_a_secret(void **state)
     static const struct {
         const char *text, *error;
     } rows[] = {
-        {"host=a sslmod=require", "at byte 8: unknown parameter; did you mean \"sslmode\"?"},
+        {"host=a sslmod=require",
+         "at byte 8: unknown parameter \"sslmod\"; did you mean \"sslmode\"?"},
+        {"postgres://u@h/d?sslmode=require&pool_size=3",
+         "at byte 34: unknown parameter \"pool_size\"; libpq has none of this name"},
+        {"postgres://u:x@h?a%20b=1", "at byte 18: unknown parameter; libpq has none of this name"},
+        {"postgres://h?password=x&hunter2=z",
+         "at byte 25: unknown parameter; libpq has none of this name"},
         {"password=hunter2 hunter2 host=x",
          "at byte 18: no \"=\" after this word; a value that holds spaces is written 'in quotes'"},
         {"password=a hunter2=b", "at byte 12: unknown parameter; libpq has none of this name"},

@@ -15,6 +15,7 @@ struct log_pair {
 
 /* Call once, before the first thread. */
 void log_setup(enum log_level level, enum log_format format);
+/* In any case: "INFO" and "info". */
 bool log_level_from_name(const char *name, enum log_level *level);
 bool log_format_from_name(const char *name, enum log_format *format);
 
