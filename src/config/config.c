@@ -25,6 +25,7 @@ static const struct settings default_settings = {
     .buckets = {0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5},
     .n_buckets = 8,
     .max_in_flight = 1024,
+    .max_in_flight_per_address = 100,
 };
 
 struct loading {

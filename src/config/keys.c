@@ -205,9 +205,13 @@ const struct key config_keys[] = {
      30 * 86400 * NS_PER_S, NULL, 0, NULL, "24h", "Time between two such attempts."},
 
     {"in_flight", SLOT_IN_FLIGHT, KEY_INTEGER, LEVEL_BIT(LEVEL_LIMITS), 1, 100000, NULL, 0, NULL,
-     "1024", "Probes at the same time, in all."},
+     "1024",
+     "Probes at the same time, in all. A quarter of the places is kept for servers that answered "
+     "promptly the last time, so that those that hang cannot hold up the others."},
     {"in_flight_per_address", SLOT_IN_FLIGHT_PER_ADDRESS, KEY_INTEGER, LEVEL_BIT(LEVEL_LIMITS), 0,
-     100000, NULL, 0, NULL, "0 (no limit)", "Probes at the same time of one address."},
+     100000, NULL, 0, NULL, "100",
+     "Probes at the same time of one address, which many endpoints may share; 0 for no limit. A "
+     "quarter of them is kept in the same way."},
     {"connections_per_second", SLOT_CONNECTIONS_PER_SECOND, KEY_INTEGER, LEVEL_BIT(LEVEL_LIMITS),
      0, 1000000, NULL, 0, NULL, "0 (no limit)", "New connections per second, in all."},
 };

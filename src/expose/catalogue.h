@@ -72,6 +72,9 @@ void emit_session_idle(struct sink *k, const struct server_state *s);
 /* The exporter itself: metrics_self.c. */
 void emit_probes_skipped(struct sink *k);
 void emit_probes_in_flight(struct sink *k);
+void emit_probes_waiting(struct sink *k);
+void emit_probes_held_back(struct sink *k);
+void emit_limits(struct sink *k);
 void emit_scheduler_lag(struct sink *k);
 void emit_kernel_timestamps(struct sink *k);
 void emit_missing_timestamps(struct sink *k);

@@ -45,6 +45,7 @@ struct exposition *exposition_new(struct fleet_view *view, const struct self *se
     process_facts_read(&e->process);
     e->sink.format = format;
     e->sink.self = self;
+    e->sink.settings = &view->set->settings;
     e->sink.process = &e->process;
     e->sink.now_ns = clock_monotonic_ns();
     return e;

@@ -19,6 +19,25 @@ void emit_probes_in_flight(struct sink *k)
     sink_i64(k, READ(probes_in_flight));
 }
 
+void emit_probes_waiting(struct sink *k)
+{
+    sink_begin(k);
+    sink_i64(k, READ(probes_waiting));
+}
+
+void emit_probes_held_back(struct sink *k)
+{
+    for (int i = CAP_NONE + 1; i < CAP_COUNT; i++)
+        sink_one_u64(k, "limit", cap_name((enum cap)i), READ(probes_held_back[i]));
+}
+
+void emit_limits(struct sink *k)
+{
+    sink_one_u64(k, "limit", cap_name(CAP_IN_FLIGHT), k->settings->max_in_flight);
+    sink_one_u64(k, "limit", cap_name(CAP_ADDRESS), k->settings->max_in_flight_per_address);
+    sink_one_u64(k, "limit", cap_name(CAP_RATE), k->settings->max_connections_per_second);
+}
+
 void emit_scheduler_lag(struct sink *k)
 {
     uint64_t counts[LAG_BUCKETS + 1];

@@ -26,6 +26,7 @@ struct sink {
     bool open; /* this line's braces are */
     int64_t now_ns;
     const struct self *self;
+    const struct settings *settings;
     const struct process_facts *process;
     struct le_table le;
 };

@@ -7,10 +7,26 @@
 /* A healthy loop starts a probe within a millisecond of its time; seconds mean it is overloaded. */
 const double self_lag_bounds[LAG_BUCKETS] = {0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5};
 
+static const char *const cap_names[CAP_COUNT] = {
+    [CAP_NONE] = "",
+    [CAP_IN_FLIGHT] = "in_flight",
+    [CAP_IN_FLIGHT_SLOW] = "in_flight_slow",
+    [CAP_ADDRESS] = "in_flight_per_address",
+    [CAP_RATE] = "connections_per_second",
+};
+
+const char *cap_name(enum cap cap)
+{
+    return cap_names[cap];
+}
+
 void self_init(struct self *self)
 {
     atomic_init(&self->probes_skipped, 0);
     atomic_init(&self->probes_in_flight, 0);
+    atomic_init(&self->probes_waiting, 0);
+    for (size_t i = 0; i < CAP_COUNT; i++)
+        atomic_init(&self->probes_held_back[i], 0);
     for (size_t i = 0; i <= LAG_BUCKETS; i++)
         atomic_init(&self->lag_counts[i], 0);
     atomic_init(&self->lag_sum_ns, 0);

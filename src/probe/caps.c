@@ -34,6 +34,38 @@ void caps_deinit(struct caps *caps)
     }
 }
 
+/* How many places those who are not prompt may take: one at least, and not the last one of several.
+ */
+static size_t places_of_others(size_t max)
+{
+    size_t kept = max / 4 > 0 ? max / 4 : 1;
+
+    return max > 1 ? max - kept : max;
+}
+
+static bool is_full(const struct caps_count *count, size_t max)
+{
+    return max > 0 && count->all >= max;
+}
+
+static bool is_full_for(const struct caps_count *count, size_t max, enum pace pace)
+{
+    return is_full(count, max) ||
+           (max > 0 && pace != PACE_PROMPT && count->others >= places_of_others(max));
+}
+
+static void add(struct caps_count *count, enum pace pace)
+{
+    count->all++;
+    count->others += pace != PACE_PROMPT;
+}
+
+static void take(struct caps_count *count, enum pace pace)
+{
+    count->all--;
+    count->others -= pace != PACE_PROMPT;
+}
+
 static struct caps_address **find(struct caps *caps, const char *address)
 {
     struct caps_address **at = &caps->addresses[str_hash(STR_HASH_START, address) % CAPS_BUCKETS];
@@ -60,46 +92,53 @@ static bool take_token(struct caps *caps, int64_t now_ns)
     return true;
 }
 
-bool caps_enter(struct caps *caps, const char *address, int64_t now_ns)
+/* Counted also without a cap: a reload may set one while somebody is in. */
+static void add_address(struct caps_address **at, const char *address, enum pace pace)
 {
-    struct caps_address **at = NULL;
-
-    if (caps->max_in_flight > 0 && caps->in_flight >= caps->max_in_flight)
-        return false;
-    if (*address != '\0' && caps->max_per_address > 0) {
-        at = find(caps, address);
-        if (*at && (*at)->in_flight >= caps->max_per_address)
-            return false;
-    }
-    if (!take_token(caps, now_ns))
-        return false;
-    caps->in_flight++;
-    if (at && !*at) {
+    if (!*at) {
         *at = calloc(1, sizeof **at);
         if (*at)
             str_copy((*at)->text, sizeof(*at)->text, address);
     }
-    if (at && *at)
-        (*at)->in_flight++;
-    return true;
+    if (*at)
+        add(&(*at)->in_flight, pace);
 }
 
-bool caps_full(const struct caps *caps)
+enum cap caps_enter(struct caps *caps, const char *address, enum pace pace, int64_t now_ns)
 {
-    return (caps->max_in_flight > 0 && caps->in_flight >= caps->max_in_flight) ||
+    struct caps_address **at = *address != '\0' ? find(caps, address) : NULL;
+
+    if (is_full(&caps->in_flight, caps->max_in_flight))
+        return CAP_IN_FLIGHT;
+    if (is_full_for(&caps->in_flight, caps->max_in_flight, pace))
+        return CAP_IN_FLIGHT_SLOW;
+    if (at && *at && is_full_for(&(*at)->in_flight, caps->max_per_address, pace))
+        return CAP_ADDRESS;
+    if (!take_token(caps, now_ns))
+        return CAP_RATE;
+    add(&caps->in_flight, pace);
+    if (at)
+        add_address(at, address, pace);
+    return CAP_NONE;
+}
+
+bool caps_full(const struct caps *caps, enum pace pace)
+{
+    return is_full_for(&caps->in_flight, caps->max_in_flight, pace) ||
            (caps->per_second > 0 && caps->tokens < 1);
 }
 
-bool caps_leave(struct caps *caps, const char *address)
+bool caps_leave(struct caps *caps, const char *address, enum pace pace)
 {
     struct caps_address **at = find(caps, address), *gone;
-    bool room = caps->max_in_flight > 0 && caps->in_flight >= caps->max_in_flight;
+    bool room = is_full_for(&caps->in_flight, caps->max_in_flight, pace);
 
-    caps->in_flight--;
+    take(&caps->in_flight, pace);
     if (!*at)
         return room;
-    room = room || (*at)->in_flight >= caps->max_per_address;
-    if (--(*at)->in_flight > 0)
+    room = room || is_full_for(&(*at)->in_flight, caps->max_per_address, pace);
+    take(&(*at)->in_flight, pace);
+    if ((*at)->in_flight.all > 0)
         return room;
     gone = *at;
     *at = gone->next;

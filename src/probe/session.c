@@ -2,6 +2,8 @@
  * next: the next attempt, the deadline of opening or of a check, the next check. */
 #include "session.h"
 
+#include "queue.h"
+
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
@@ -16,7 +18,7 @@
 #include <string.h>
 
 #define LASTED_NS    (60 * NS_PER_S)   /* a session that did is no sign of refusal */
-#define HELD_BACK_NS (500 * NS_PER_MS) /* until a cap that refused is asked again */
+#define HELD_BACK_NS (500 * NS_PER_MS) /* until who refused is asked again */
 
 struct session {
     struct session_place place;
@@ -27,7 +29,8 @@ struct session {
     uv_poll_t *poll;                /* frees itself; NULL: nothing is watched */
     int poll_events;
     uv_timer_t timer;
-    char entered_as[64]; /* while opening: the address the caps count it under */
+    char entered_as[64]; /* while opening: the address the caps count it under, at this pace */
+    enum pace entered_at;
 
     int64_t reopen_ns; /* no attempt before */
     uint64_t failures; /* in a row: attempts in vain, and sessions that did not last */
@@ -154,7 +157,27 @@ static void log_open(struct session *s)
 /* True when that made room for somebody whom a cap held back. */
 static bool leave_caps(struct session *s)
 {
-    return s->stage == SESSION_OPENING && caps_leave(&s->place.context->caps, s->entered_as);
+    if (s->stage != SESSION_OPENING)
+        return false;
+    watched_login_end(s->place.owner);
+    return caps_leave(&s->place.context->caps, s->entered_as, s->entered_at);
+}
+
+/* May it log in now? The caps hold it, and one login of a server at a time. An attempt that follows
+ * one in vain is not taken for a prompt one. */
+static bool enter_caps(struct session *s, int64_t now_ns)
+{
+    const char *address = s->place.learned->address;
+
+    if (!watched_login_begin(s->place.owner))
+        return false;
+    s->entered_at = s->failures > 0 ? PACE_OTHER : PACE_PROMPT;
+    if (caps_enter(&s->place.context->caps, address, s->entered_at, now_ns) != CAP_NONE) {
+        watched_login_end(s->place.owner);
+        return false;
+    }
+    str_copy(s->entered_as, sizeof s->entered_as, address);
+    return true;
 }
 
 static void close_login(struct session *s)
@@ -220,7 +243,7 @@ static void fail_local(struct session *s, enum internal_reason reason, const cha
     fleet_session_closed(s->place.state, s->place.config->name, false);
     back_off(s);
     if (room)
-        watched_run_queue(s->place.context);
+        queue_run(s->place.context);
 }
 
 static void opened(struct session *s)
@@ -265,25 +288,23 @@ static void opening_over(struct session *s)
         back_off(s);
     }
     if (room)
-        watched_run_queue(s->place.context);
+        queue_run(s->place.context);
 }
 
 static void try_open(struct session *s)
 {
-    const struct learned *learned = s->place.learned;
     int64_t now_ns = clock_monotonic_ns();
     const struct login_start start = {.server = s->place.server,
-                                      .learned = learned,
+                                      .learned = s->place.learned,
                                       .bundle_path = s->place.context->host.bundle_path,
                                       .now_ns = now_ns};
     enum internal_reason reason;
     char text[256] = "";
 
-    if (!caps_enter(&s->place.context->caps, learned->address, now_ns)) {
+    if (!enter_caps(s, now_ns)) {
         arm(s, now_ns + HELD_BACK_NS);
         return;
     }
-    str_copy(s->entered_as, sizeof s->entered_as, learned->address);
     s->stage = SESSION_OPENING;
     s->deadline_ns = now_ns + s->place.server->timeout_ns;
     s->login_set = endpoint_set_ref(s->place.set);

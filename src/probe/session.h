@@ -10,6 +10,7 @@
  * reference. */
 struct session_place {
     struct watch_context *context;
+    struct watched *owner;
     struct endpoint_set *set;
     const struct server *server;
     const struct session_config *config; /* the server's */

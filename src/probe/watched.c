@@ -2,6 +2,7 @@
  * only after an inspect that passed, so that one event is counted once. */
 #include "watched.h"
 
+#include "queue.h"
 #include "session.h"
 #include "tell.h"
 
@@ -14,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_MS 5 /* how often a queue held back by the rate of connections is looked at */
-
 /* How soon a side attempt that told nothing is tried again, if the policy's interval is longer. */
 #define SIDE_AGAIN_NS (600 * NS_PER_S)
 
@@ -26,7 +25,7 @@ static void on_due(uv_timer_t *timer);
 
 static bool login_may_run(const struct watched *w)
 {
-    return w->server->login && w->inspect_good;
+    return w->server->login && w->inspect_good && !w->session_logs_in;
 }
 
 static void arm(struct watched *w)
@@ -87,7 +86,7 @@ static void start(struct watched *w, enum probe_kind kind, int64_t now_ns)
     if (w->probe)
         return;
     atomic_fetch_sub(&w->context->self->probes_in_flight, 1);
-    caps_leave(&w->context->caps, w->entered_as);
+    caps_leave(&w->context->caps, w->entered_as, w->entered_at);
     set_next(w, kind, now_ns); /* out of memory: the next one tries again */
     arm(w);
 }
@@ -101,7 +100,7 @@ static void start_side(struct watched *w, int64_t now_ns)
     w->probe = side_start(&w->side, &w->context->host, w->set, w->server, w);
     if (w->probe)
         return;
-    caps_leave(&w->context->caps, w->entered_as);
+    caps_leave(&w->context->caps, w->entered_as, w->entered_at);
     w->side_due_ns = now_ns + SIDE_AGAIN_NS;
     arm(w);
 }
@@ -116,104 +115,64 @@ static enum probe_kind due_kind(const struct watched *w, int64_t now_ns)
     return PROBE_COUNT;
 }
 
-static bool try_start(struct watched *w)
+enum cap watched_try_start(struct watched *w, enum pace *pace)
 {
     int64_t now_ns = clock_monotonic_ns();
     enum probe_kind kind = due_kind(w, now_ns);
+    enum cap cap;
 
+    *pace = w->slots[kind == PROBE_COUNT ? PROBE_INSPECT : kind].pace;
     if (kind == PROBE_COUNT && !(w->side_wanted && w->side_due_ns <= now_ns)) {
         arm(w);
-        return true;
+        return CAP_NONE;
     }
-    if (!caps_enter(&w->context->caps, w->address, now_ns))
-        return false;
+    cap = caps_enter(&w->context->caps, w->address, *pace, now_ns);
+    if (cap != CAP_NONE)
+        return cap;
     str_copy(w->entered_as, sizeof w->entered_as, w->address);
+    w->entered_at = *pace;
     if (kind == PROBE_COUNT)
         start_side(w, now_ns);
     else
         start(w, kind, now_ns);
-    return true;
-}
-
-static void on_retry(uv_timer_t *timer)
-{
-    watched_run_queue(timer->data);
-}
-
-/* Room is told of when a probe leaves; only for the rate of connections the clock is looked at. */
-static void look_again(struct watch_context *c)
-{
-    bool wanted = c->queue && c->caps.per_second > 0;
-
-    if (!wanted)
-        uv_timer_stop(&c->retry);
-    else if (!uv_is_active((uv_handle_t *)&c->retry))
-        uv_timer_start(&c->retry, on_retry, RETRY_MS, RETRY_MS);
-}
-
-static void enqueue(struct watched *w)
-{
-    struct watch_context *c = w->context;
-
-    w->queued = true;
-    w->next_queued = NULL;
-    *c->queue_end = w;
-    c->queue_end = &w->next_queued;
-    look_again(c);
-}
-
-static void unqueue(struct watched *w)
-{
-    struct watch_context *c = w->context;
-    struct watched **at = &c->queue;
-
-    while (*at && *at != w)
-        at = &(*at)->next_queued;
-    if (!*at)
-        return;
-    *at = w->next_queued;
-    if (c->queue_end == &w->next_queued)
-        c->queue_end = at;
-    w->queued = false;
-}
-
-/* From the front; who waits for room at his own address lets the others pass. */
-void watched_run_queue(struct watch_context *c)
-{
-    struct watched **at = &c->queue;
-
-    while (*at) {
-        struct watched *w = *at;
-
-        w->queued = false; /* to start, or to wait for another time */
-        if (try_start(w)) {
-            *at = w->next_queued;
-            continue;
-        }
-        w->queued = true;
-        at = &w->next_queued;
-        if (caps_full(&c->caps))
-            break;
-    }
-    if (!*at)
-        c->queue_end = at;
-    look_again(c);
+    return CAP_NONE;
 }
 
 static void on_due(uv_timer_t *timer)
 {
     struct watched *w = timer->data;
+    enum pace pace;
+    enum cap cap;
 
-    if (!w->removed && !w->probe && !w->queued && !try_start(w))
-        enqueue(w);
+    if (w->removed || w->probe || w->queued)
+        return;
+    cap = watched_try_start(w, &pace);
+    if (cap != CAP_NONE)
+        queue_add(w, cap, pace);
 }
 
 /* --- sessions -----------------------------------------------------------------------------------
  */
 
+bool watched_login_begin(struct watched *w)
+{
+    bool busy = w->session_logs_in || (w->probe && w->probe->observation.probe == PROBE_LOGIN);
+
+    if (!busy)
+        w->session_logs_in = true;
+    return !busy;
+}
+
+void watched_login_end(struct watched *w)
+{
+    w->session_logs_in = false;
+    arm(w); /* the login probe may have become due meanwhile */
+}
+
 static void start_sessions(struct watched *w)
 {
     struct session_place place = {.context = w->context,
+                                  .owner = w,
                                   .set = w->set,
                                   .server = w->server,
                                   .state = w->state,
@@ -310,6 +269,7 @@ static void fold(struct watched *w, struct probe *p)
     int64_t now_ns = clock_monotonic_ns();
     struct fleet_change change;
 
+    slot->pace = o->duration_ns < w->server->timeout_ns / 2 ? PACE_PROMPT : PACE_OTHER;
     slot->failures =
         o->fault == FAULT_NONE || class == FAULT_CLASS_INTERNAL ? 0 : slot->failures + 1;
     slot->interval_ns = schedule_backoff(kind, class, base_interval_ns(w, kind), slot->failures);
@@ -390,7 +350,7 @@ static void on_finished(struct probe *p, void *owner)
     bool room, counts = !p->cancelled && !w->removed && !w->outdated;
 
     w->probe = NULL;
-    room = caps_leave(&c->caps, w->entered_as);
+    room = caps_leave(&c->caps, w->entered_as, w->entered_at);
     if (w->side.running) {
         side_finish(&w->side);
         if (counts)
@@ -408,7 +368,7 @@ static void on_finished(struct probe *p, void *owner)
     else
         arm(w);
     if (room)
-        watched_run_queue(c);
+        queue_run(c);
 }
 
 /* --- life ---------------------------------------------------------------------------------------
@@ -429,7 +389,8 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
     w->set = endpoint_set_ref(set);
     w->server = server;
     for (int kind = 0; kind < PROBE_COUNT; kind++)
-        w->slots[kind].interval_ns = base_interval_ns(w, (enum probe_kind)kind);
+        w->slots[kind] = (struct slot){.interval_ns = base_interval_ns(w, (enum probe_kind)kind),
+                                       .pace = PACE_OTHER};
     w->slots[PROBE_INSPECT].due_ns = now_ns + (int64_t)(server->key_hash % (uint64_t)spread_ns);
     uv_timer_init(context->host.loop, &w->timer);
     w->timer.data = w;
@@ -448,6 +409,7 @@ static void begin_anew(struct watched *w, int64_t spread_ns, int64_t now_ns)
 {
     for (int kind = 0; kind < PROBE_COUNT; kind++) {
         w->slots[kind].failures = 0;
+        w->slots[kind].pace = PACE_OTHER;
         w->slots[kind].interval_ns = base_interval_ns(w, (enum probe_kind)kind);
         w->slots[kind].due_ns = now_ns;
     }
@@ -501,7 +463,7 @@ void watched_remove(struct watched *w)
     w->removed = true;
     uv_timer_stop(&w->timer);
     if (w->queued)
-        unqueue(w);
+        queue_remove(w);
     stop_sessions(w);
     if (!w->probe)
         let_go(w);

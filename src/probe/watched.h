@@ -13,6 +13,7 @@ struct slot {
     int64_t due_ns, started_ns;
     int64_t interval_ns; /* in force */
     uint64_t failures;   /* in a row */
+    enum pace pace;      /* of the latest */
 };
 
 struct watched {
@@ -36,10 +37,21 @@ struct watched {
     char address[64]; /* that the latest inspect tried, in vain or not: for the caps */
     struct session *sessions[MAX_SESSIONS];
     size_t n_sessions;
-    char entered_as[64]; /* the address the caps count it under */
-    bool queued;         /* due, held back by a cap */
+    bool session_logs_in; /* one of them is about to: at most one login at a time */
+    char entered_as[64];  /* the address the caps count it under, at this pace */
+    enum pace entered_at;
+    bool queued; /* due, held back by a cap */
+    enum pace queued_at;
     struct watched *next_queued;
     struct watched *next, **link; /* in the context's list */
+};
+
+/* Those whom a cap holds back, see queue.h. */
+struct queue {
+    struct {
+        struct watched *first, **end;
+    } lines[PACE_COUNT];
+    uv_timer_t retry;
 };
 
 /* What the watched servers of one worker share. */
@@ -48,8 +60,7 @@ struct watch_context {
     struct caps caps;
     struct self *self;
     struct watched *all; /* alive, also those that are about to go */
-    struct watched *queue, **queue_end;
-    uv_timer_t retry; /* while somebody is queued */
+    struct queue queue;
 };
 
 /* Starts watching; the first inspect comes within spread_ns. NULL when out of memory. */
@@ -69,5 +80,10 @@ void watched_remove(struct watched *w);
 /* Breaks off what is still in flight, of all. */
 void watched_cancel_all(struct watch_context *context);
 
-/* Whoever a cap held back may try again. */
-void watched_run_queue(struct watch_context *context);
+/* For the queue: starts what is due. Else the cap that refused, and at which pace it was asked. */
+enum cap watched_try_start(struct watched *w, enum pace *pace);
+
+/* A session is to log in: false while another login of this server is in flight. Then it has to say
+ * when it is through. */
+bool watched_login_begin(struct watched *w);
+void watched_login_end(struct watched *w);

@@ -2,6 +2,7 @@
  */
 #include "worker.h"
 
+#include "queue.h"
 #include "watched.h"
 
 #include "pgtls/base/clock.h"
@@ -109,7 +110,7 @@ static void take_view(struct worker *w, struct fleet_view *view)
     w->n_watched = n;
     fleet_view_unref(w->view);
     w->view = view;
-    watched_run_queue(&w->context); /* the caps may have grown */
+    queue_run(&w->context); /* the caps may have grown */
 }
 
 /* The last look: everything has finished, or its time is up. */
@@ -117,11 +118,11 @@ static void on_grace(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
 
-    if (w->context.caps.in_flight > 0 && clock_monotonic_ns() < w->end_ns)
+    if (w->context.caps.in_flight.all > 0 && clock_monotonic_ns() < w->end_ns)
         return;
     watched_cancel_all(&w->context);
     uv_close((uv_handle_t *)timer, NULL);
-    uv_close((uv_handle_t *)&w->context.retry, NULL);
+    uv_close((uv_handle_t *)&w->context.queue.retry, NULL);
     uv_close((uv_handle_t *)&w->wake, NULL);
     resolver_free(w->context.host.resolver);
 }
@@ -189,9 +190,7 @@ static bool init(struct worker *w, const char *bundle_path, struct self *self)
     w->wake.data = w;
     uv_timer_init(&w->loop, &w->grace);
     w->grace.data = w;
-    uv_timer_init(&w->loop, &c->retry);
-    c->retry.data = c;
-    c->queue_end = &c->queue;
+    queue_init(c, &w->loop);
     c->self = self;
     c->host = (struct probe_host){.loop = &w->loop,
                                   .resolver = resolver_new(&w->loop),

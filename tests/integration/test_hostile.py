@@ -119,3 +119,24 @@ def test_servers_that_always_hung_hold_up_no_other_address(lab, exporter):
     before = inspects(daemon.scrape(), "free")
     time.sleep(4)
     assert inspects(daemon.scrape(), "free") >= before + 12
+
+
+def test_servers_that_hang_do_not_starve_those_that_answer(lab, exporter):
+    """Each at an address of its own, far more of them than there are places: whoever answers keeps his turns."""
+    hanging, prompt = (lab.misbehave(name, address="0.0.0.0") for name in ("stall_after_s", "healthy"))
+    defaults = {"user": "u", "sslmode": "require", "login": False}
+    endpoints = {f"hanging{i}": {"host": f"127.9.0.{i + 1}", "port": hanging.port, "interval": "1s", "timeout": "1s",
+                                 **defaults} for i in range(150)}
+    endpoints.update({f"prompt{i}": {"host": f"127.9.1.{i + 1}", "port": prompt.port, "interval": "200ms",
+                                     **defaults} for i in range(10)})
+    daemon = exporter({**one_cluster(endpoints), "limits": {"in_flight": 40}}, workers=1)
+    before = daemon.until(lambda m: all(inspects(m, name) for name in endpoints), 60, "each to have been probed")
+    time.sleep(4)
+    after = daemon.scrape()
+    turns = {name: inspects(after, name) - inspects(before, name) for name in endpoints}
+    assert all(turns[f"prompt{i}"] >= 10 for i in range(10)), turns  # of 20; 2 when they stand in one line
+    assert sum(turns[f"hanging{i}"] for i in range(150)) >= 60, turns  # 30 places, 4 s, 1 s each
+    assert after.value("pgtls_probes_in_flight") <= 40
+    assert after.value("pgtls_probes_waiting") >= 50
+    assert after.value("pgtls_probes_held_back_total", limit="in_flight_slow") >= 100
+    assert after.value("pgtls_limit", limit="in_flight") == 40

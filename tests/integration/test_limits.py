@@ -7,6 +7,9 @@ import time
 
 from lab.exporter import endpoint_of, one_cluster
 
+# As many at once as a test asks for.
+UNLIMITED = {"in_flight": 4000, "in_flight_per_address": 0}
+
 SANITIZED = bool(os.environ.get("PGTLS_SANITIZE"))
 
 
@@ -62,9 +65,9 @@ def scrape_seconds(daemon, times=60):
 def test_a_scrape_does_not_wait_for_hanging_servers(lab, trust, exporter):
     """The same 200 endpoints, idle and then hanging in the middle of the handshake, in one run."""
     server = lab.misbehave("healthy")
-    daemon = exporter(one_cluster({f"e{i}": endpoint_of(server, user="u", dbname="d", login=False)
-                                   for i in range(200)},
-                                  {"sslrootcert": str(trust.root_file), "interval": "2s", "timeout": "30s"}))
+    daemon = exporter({"limits": UNLIMITED, **one_cluster(
+        {f"e{i}": endpoint_of(server, user="u", dbname="d", login=False) for i in range(200)},
+        {"sslrootcert": str(trust.root_file), "interval": "2s", "timeout": "30s"})})
     daemon.settled(60)
     idle = scrape_seconds(daemon)
     server.behaviour = "stall_mid_handshake"
@@ -76,8 +79,9 @@ def test_a_scrape_does_not_wait_for_hanging_servers(lab, trust, exporter):
 
 def test_a_thousand_hanging_servers_cost_little_memory(lab, trust, exporter):
     server = lab.misbehave("stall_after_ssl_request", backlog=2048)
-    daemon = exporter(one_cluster({f"e{i}": endpoint_of(server, user="u") for i in range(1000)},
-                                  {"sslrootcert": str(trust.root_file), "interval": "1s", "timeout": "20s"}),
+    daemon = exporter({"limits": UNLIMITED, **one_cluster(
+        {f"e{i}": endpoint_of(server, user="u") for i in range(1000)},
+        {"sslrootcert": str(trust.root_file), "interval": "1s", "timeout": "20s"})},
                       limits=[(resource.RLIMIT_NOFILE, (4096, 8192))])
     daemon.until(lambda m: m.value("pgtls_probes_in_flight") >= 1000, 30, "1000 probes to hang")
     assert daemon.resident_bytes() < (400 if SANITIZED else 60) * 1024 * 1024

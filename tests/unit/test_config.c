@@ -70,6 +70,8 @@ static void test_defaults(void **state)
     assert_int_equal(set->endpoints[0].require, REQUIRE_ANY);
     assert_int_equal(set->settings.n_buckets, 8);
     assert_int_equal(set->settings.max_in_flight, 1024);
+    assert_int_equal(set->settings.max_in_flight_per_address, 100);
+    assert_int_equal(set->settings.max_connections_per_second, 0);
     assert_int_equal(messages.n, 0);
     endpoint_set_unref(set);
 }

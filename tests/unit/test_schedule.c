@@ -148,6 +148,17 @@ static void test_backoff(void **state)
                          rows[i].expected_s * NS_PER_S);
 }
 
+/* The two paces as the tests mostly want them. */
+static enum cap enter(struct caps *caps, const char *address)
+{
+    return caps_enter(caps, address, PACE_PROMPT, 0);
+}
+
+static bool leave(struct caps *caps, const char *address)
+{
+    return caps_leave(caps, address, PACE_PROMPT);
+}
+
 static void test_caps_in_all_and_per_address(void **state)
 {
     const struct settings settings = {.max_in_flight = 5, .max_in_flight_per_address = 2};
@@ -155,22 +166,92 @@ static void test_caps_in_all_and_per_address(void **state)
 
     (void)state;
     caps_set(&caps, &settings, 1, 0);
-    assert_true(caps_enter(&caps, "10.0.0.1", 0));
-    assert_true(caps_enter(&caps, "10.0.0.1", 0));
-    assert_false(caps_enter(&caps, "10.0.0.1", 0));
-    assert_true(caps_enter(&caps, "10.0.0.2", 0));
-    assert_true(caps_enter(&caps, "", 0));
-    assert_true(caps_enter(&caps, "", 0));
-    assert_false(caps_enter(&caps, "10.0.0.3", 0));
-    assert_true(caps_full(&caps));
-    assert_true(caps_leave(&caps, "")); /* the whole was full: others may enter */
-    assert_false(caps_full(&caps));
-    assert_false(caps_enter(&caps, "10.0.0.1", 0));
-    assert_false(caps_full(&caps));              /* only that address */
-    assert_false(caps_leave(&caps, "10.0.0.2")); /* nobody waited for it */
-    assert_true(caps_enter(&caps, "10.0.0.2", 0));
-    assert_true(caps_leave(&caps, "10.0.0.1"));
-    assert_true(caps_enter(&caps, "10.0.0.1", 0));
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_NONE);
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_NONE);
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_ADDRESS);
+    assert_int_equal(enter(&caps, "10.0.0.2"), CAP_NONE);
+    assert_int_equal(enter(&caps, ""), CAP_NONE);
+    assert_int_equal(enter(&caps, ""), CAP_NONE);
+    assert_int_equal(enter(&caps, "10.0.0.3"), CAP_IN_FLIGHT);
+    assert_true(caps_full(&caps, PACE_PROMPT));
+    assert_true(leave(&caps, "")); /* the whole was full: others may enter */
+    assert_false(caps_full(&caps, PACE_PROMPT));
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_ADDRESS);
+    assert_false(caps_full(&caps, PACE_PROMPT)); /* only that address */
+    assert_false(leave(&caps, "10.0.0.2"));      /* nobody waited for it */
+    assert_int_equal(enter(&caps, "10.0.0.2"), CAP_NONE);
+    assert_true(leave(&caps, "10.0.0.1"));
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_NONE);
+    caps_deinit(&caps);
+}
+
+/* Of 8 places 2 are kept for those who answered promptly, and so at an address. */
+static void test_those_that_hang_leave_places_to_the_prompt(void **state)
+{
+    const struct settings settings = {.max_in_flight = 8, .max_in_flight_per_address = 4};
+    struct caps caps = {0};
+
+    (void)state;
+    caps_set(&caps, &settings, 1, 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(caps_enter(&caps, "10.0.0.1", PACE_OTHER, 0), CAP_NONE);
+    assert_int_equal(caps_enter(&caps, "10.0.0.1", PACE_OTHER, 0), CAP_ADDRESS);
+    assert_false(caps_full(&caps, PACE_OTHER));
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_NONE);
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_ADDRESS);
+    assert_true(leave(&caps, "10.0.0.1"));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(caps_enter(&caps, "10.0.0.2", PACE_OTHER, 0), CAP_NONE);
+    assert_int_equal(caps_enter(&caps, "10.0.0.3", PACE_OTHER, 0), CAP_IN_FLIGHT_SLOW);
+    assert_true(caps_full(&caps, PACE_OTHER));
+    assert_false(caps_full(&caps, PACE_PROMPT));
+    assert_int_equal(enter(&caps, "10.0.0.3"), CAP_NONE);
+    assert_int_equal(enter(&caps, "10.0.0.3"), CAP_NONE);
+    assert_int_equal(enter(&caps, "10.0.0.3"), CAP_IN_FLIGHT);
+    assert_true(leave(&caps, "10.0.0.3"));
+    assert_int_equal(caps_enter(&caps, "10.0.0.3", PACE_OTHER, 0), CAP_IN_FLIGHT_SLOW);
+    assert_true(caps_leave(&caps, "10.0.0.2", PACE_OTHER));
+    assert_int_equal(caps_enter(&caps, "10.0.0.3", PACE_OTHER, 0), CAP_NONE);
+    caps_deinit(&caps);
+}
+
+/* A place that nobody but the prompt could take would keep a new server out for ever. */
+static void test_the_only_place_is_for_everybody(void **state)
+{
+    static const size_t open[] = {0, 1, 1, 2, 3, 4, 5, 6, 6}; /* to the others, of so many */
+
+    (void)state;
+    for (size_t max = 1; max < sizeof open / sizeof *open; max++) {
+        const struct settings settings = {.max_in_flight = max};
+        struct caps caps = {0};
+        size_t entered = 0;
+
+        caps_set(&caps, &settings, 1, 0);
+        while (caps_enter(&caps, "", PACE_OTHER, 0) == CAP_NONE)
+            entered++;
+        assert_int_equal(entered, open[max]);
+        caps_deinit(&caps);
+    }
+}
+
+/* Who came in before there was a cap is counted when a reload sets one. */
+static void test_a_cap_that_comes_later(void **state)
+{
+    struct settings settings = {.max_in_flight = 10};
+    struct caps caps = {0};
+
+    (void)state;
+    caps_set(&caps, &settings, 1, 0);
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_NONE);
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_NONE);
+    settings.max_in_flight_per_address = 2;
+    caps_set(&caps, &settings, 1, 0);
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_ADDRESS);
+    assert_true(leave(&caps, "10.0.0.1"));
+    assert_int_equal(enter(&caps, "10.0.0.1"), CAP_NONE);
+    leave(&caps, "10.0.0.1");
+    leave(&caps, "10.0.0.1");
+    assert_int_equal(caps.in_flight.all, 0);
     caps_deinit(&caps);
 }
 
@@ -193,8 +274,12 @@ static void test_caps_on_new_connections(void **state)
 
     (void)state;
     caps_set(&caps, &settings, 1, 0);
-    for (int64_t now = 0; now < NS_PER_S; now += NS_PER_MS)
-        entered += caps_enter(&caps, "", now);
+    for (int64_t now = 0; now < NS_PER_S; now += NS_PER_MS) {
+        enum cap cap = caps_enter(&caps, "", PACE_PROMPT, now);
+
+        assert_true(cap == CAP_NONE || cap == CAP_RATE);
+        entered += cap == CAP_NONE;
+    }
     assert_in_range(entered, 100, 111); /* the rate, and what a tenth of a second saves up */
     caps_deinit(&caps);
 }
@@ -209,6 +294,9 @@ int main(void)
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_caps_in_all_and_per_address),
+        cmocka_unit_test(test_those_that_hang_leave_places_to_the_prompt),
+        cmocka_unit_test(test_the_only_place_is_for_everybody),
+        cmocka_unit_test(test_a_cap_that_comes_later),
         cmocka_unit_test(test_caps_are_shared_between_workers),
         cmocka_unit_test(test_caps_on_new_connections),
     };

@@ -11,9 +11,22 @@
 #define LAG_BUCKETS 8
 extern const double self_lag_bounds[LAG_BUCKETS];
 
+/* What can hold back a probe that is due. */
+enum cap {
+    CAP_NONE,
+    CAP_IN_FLIGHT,
+    CAP_IN_FLIGHT_SLOW, /* there is room, kept for servers that answered promptly the last time */
+    CAP_ADDRESS,        /* for this kind of server, at this address */
+    CAP_RATE,
+    CAP_COUNT
+};
+const char *cap_name(enum cap cap); /* label value `limit`: the name of its key in `limits` */
+
 struct self {
     _Atomic uint64_t probes_skipped; /* due while the previous one, or a cap, held it back */
     _Atomic int64_t probes_in_flight;
+    _Atomic int64_t probes_waiting;               /* due, held back by a cap now */
+    _Atomic uint64_t probes_held_back[CAP_COUNT]; /* by the cap that refused them first */
     _Atomic uint64_t lag_counts[LAG_BUCKETS + 1]; /* start minus due time, per bucket */
     _Atomic uint64_t lag_sum_ns;
     _Atomic bool kernel_timestamps; /* the kernel stamps arrivals for us */
