@@ -6,19 +6,16 @@
 
 #define TOP      LEVEL_BIT(LEVEL_TOP)
 #define DEFAULTS LEVEL_BIT(LEVEL_DEFAULTS)
+#define TEMPLATE LEVEL_BIT(LEVEL_TEMPLATE)
 #define CLUSTER  LEVEL_BIT(LEVEL_CLUSTER)
 #define ENDPOINT LEVEL_BIT(LEVEL_ENDPOINT)
 
 const char *const level_names[LEVEL_COUNT] = {
-    [LEVEL_TOP] = "the top of the file",
-    [LEVEL_DEFAULTS] = "defaults",
-    [LEVEL_CLUSTER] = "a cluster",
-    [LEVEL_ENDPOINT] = "an endpoint",
-    [LEVEL_LOGIN] = "login",
-    [LEVEL_PROMISE] = "promise",
-    [LEVEL_POLICY] = "policy",
-    [LEVEL_SESSION] = "session",
-    [LEVEL_EXPECT] = "expect",
+    [LEVEL_TOP] = "the top of the file", [LEVEL_DEFAULTS] = "defaults",
+    [LEVEL_TEMPLATE] = "a template",     [LEVEL_CLUSTER] = "a cluster",
+    [LEVEL_ENDPOINT] = "an endpoint",    [LEVEL_LOGIN] = "login",
+    [LEVEL_PROMISE] = "promise",         [LEVEL_POLICY] = "policy",
+    [LEVEL_SESSION] = "session",         [LEVEL_EXPECT] = "expect",
     [LEVEL_LIMITS] = "limits",
 };
 
@@ -37,8 +34,13 @@ static const char *const weak_methods[] = {"password", "md5", NULL};
 const struct key config_keys[] = {
     {"defaults", SLOT_DEFAULTS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
      "What holds for every cluster unless it says otherwise."},
+    {"templates", SLOT_TEMPLATES, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
+     "Named sets of keys that clusters share: a mapping from names to what a cluster may hold, "
+     "`endpoints` included. See [templates](#templates-and-placeholders)."},
     {"clusters", SLOT_CLUSTERS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
      "The list of clusters to watch."},
+    {"modules", SLOT_MODULES, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
+     "Reserved for targets that a scrape names; nothing reads it yet, and a warning says so."},
     {"limits", SLOT_LIMITS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
      "What the exporter may do at once."},
     {"histogram_buckets", SLOT_BUCKETS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL,
@@ -47,9 +49,12 @@ const struct key config_keys[] = {
 
     {"name", SLOT_NAME, KEY_TEXT, CLUSTER, 0, 128, NULL, 0, NULL, NULL,
      "Required. Label `pg_cluster`; no two clusters share one."},
-    {"endpoints", SLOT_ENDPOINTS, KEY_NODE, CLUSTER, 0, 0, NULL, 0, NULL, NULL,
-     "A mapping from names (label `pg_endpoint`) to endpoints. A cluster without it, but with a "
-     "host or a dsn, has one endpoint called `default`."},
+    {"template", SLOT_TEMPLATE, KEY_TEXT, CLUSTER | TEMPLATE, 0, 128, NULL, 0, NULL, NULL,
+     "The template whose keys hold here unless this says otherwise. A template may use another."},
+    {"endpoints", SLOT_ENDPOINTS, KEY_NODE, CLUSTER | TEMPLATE, 0, 0, NULL, 0, NULL, NULL,
+     "A mapping from names (label `pg_endpoint`) to endpoints, over those of the template; `null` "
+     "removes an inherited one. A cluster without any, but with a host or a dsn, has one endpoint "
+     "called `default`."},
 
     {"dsn", SLOT_DSN, KEY_DSN, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
      "A libpq connection string, URI or key=value. It counts as if its parameters stood here; the "
@@ -143,7 +148,10 @@ const struct key config_keys[] = {
      "Of several servers, must `any` or `all` be up for the endpoint to be up?"},
     {"labels", SLOT_LABELS, KEY_LABELS, ANY_SERVER_LEVEL, 0, 128, NULL, 0, NULL, NULL,
      "Labels of your own for `pgtls_server_labels_info`: a mapping, at most 10 per server; those "
-     "of outer levels are added."},
+     "of outer levels are added, and `null` removes one."},
+    {"vars", SLOT_VARS, KEY_VARS, ANY_SERVER_LEVEL, 0, 1024, NULL, 0, NULL, NULL,
+     "Placeholders of your own: a mapping, `{region: eu}` for `{region}`, at most 32 at one level; "
+     "those of outer levels are added. See [placeholders](#templates-and-placeholders)."},
 
     {"policy", SLOT_POLICY, KEY_POLICY, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, "false",
      "Find out now and then which sslmodes work and whether plaintext is accepted, by a connection "

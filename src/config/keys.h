@@ -2,7 +2,12 @@
 /* The table of configuration keys, and the values of one level read by it.
  *
  * A level is a mapping of a certain kind (the file's top, defaults, a cluster, an endpoint …); a
- * layer holds what one such mapping sets. New levels (templates, modules) are further rows. */
+ * layer holds what one such mapping sets. New levels are further rows.
+ *
+ * What a new type of value gets for nothing: `null` takes away what is inherited, and a value that
+ * holds a placeholder ("{cluster}") waits as it was written (`deferred`) until an endpoint is
+ * resolved, and is read then: its reader in values.c never sees a placeholder. */
+#include "pgtls/model/server.h"
 #include "report.h"
 #include "yaml.h"
 
@@ -11,11 +16,14 @@
 #include <stdint.h>
 
 struct arena;
-struct label;
+
+#define MAX_LABELS 10
+#define MAX_VARS   32 /* at one level */
 
 enum level {
     LEVEL_TOP,
     LEVEL_DEFAULTS,
+    LEVEL_TEMPLATE,
     LEVEL_CLUSTER,
     LEVEL_ENDPOINT,
     LEVEL_LOGIN,
@@ -28,7 +36,8 @@ enum level {
 };
 #define LEVEL_BIT(level) (1u << (level))
 #define ANY_SERVER_LEVEL                                                                           \
-    (LEVEL_BIT(LEVEL_DEFAULTS) | LEVEL_BIT(LEVEL_CLUSTER) | LEVEL_BIT(LEVEL_ENDPOINT))
+    (LEVEL_BIT(LEVEL_DEFAULTS) | LEVEL_BIT(LEVEL_TEMPLATE) | LEVEL_BIT(LEVEL_CLUSTER) |            \
+     LEVEL_BIT(LEVEL_ENDPOINT))
 
 enum key_type {
     KEY_TEXT,
@@ -42,6 +51,7 @@ enum key_type {
     KEY_FLAGS,  /* a list of names, as bits */
     KEY_SECRET, /* a reference of kind source */
     KEY_LABELS,
+    KEY_VARS,     /* a mapping of placeholders of one's own */
     KEY_NETWORKS, /* a list of addresses and blocks of them */
     KEY_PINS,     /* a list of SHA-256 fingerprints */
     KEY_DSN,      /* sets other slots of its level */
@@ -85,6 +95,7 @@ enum slot {
     SLOT_LOGIN_INTERVAL,
     SLOT_REQUIRE,
     SLOT_LABELS,
+    SLOT_VARS,
     SLOT_POLICY,
     SLOT_POLICY_INTERVAL,
     SLOT_PROMISE,
@@ -100,6 +111,9 @@ enum slot {
     SLOT_SESSION_KEEPALIVES,
     SLOT_NAME,
     SLOT_ENDPOINTS,
+    SLOT_TEMPLATE,
+    SLOT_TEMPLATES,
+    SLOT_MODULES,
     SLOT_DEFAULTS,
     SLOT_CLUSTERS,
     SLOT_LIMITS,
@@ -126,34 +140,49 @@ extern const struct key config_keys[];
 extern const size_t n_config_keys;
 extern const char *const level_names[LEVEL_COUNT]; /* "defaults", "a cluster" … */
 
+/* One entry of KEY_LABELS and KEY_VARS: each is inherited by itself. */
+struct named_text {
+    struct label label;
+    struct place at;
+    bool none, deferred; /* as in a setting */
+};
+
 struct setting {
     const struct key *key; /* NULL: not set */
     struct place at;
     bool from_dsn;
+    bool none;        /* null: what is inherited is taken away */
+    bool deferred;    /* `node` holds placeholders: read when an endpoint is resolved, expand.h */
     const char *text; /* texts, lists, secrets: in the set's arena */
     int64_t number;   /* numbers, durations, booleans, index or bits of names */
-    const struct label *labels;
+    const struct named_text *labels;
     size_t n_labels;
     void *items; /* of KEY_NETWORKS, KEY_PINS, KEY_SESSIONS and KEY_EXPECT */
     size_t n_items;
-    const struct yaml_node *node; /* of KEY_NODE */
+    const struct yaml_node *node; /* as it was written; NULL: from a connection string */
 };
 struct layer {
     struct setting slots[SLOT_COUNT];
     bool bad; /* a value in it was refused: what depends on it is not worth a further message */
     bool host_misspelt; /* the same of a host that may be missing for that reason alone */
+    bool deferred;      /* some setting in it is */
 };
 
 struct reader {
     struct report *report;
-    struct arena *arena;   /* of the endpoint set: every value is copied there */
-    const char *directory; /* of the file, with its slash: relative paths start there. "" if none */
+    struct arena *arena;      /* of the endpoint set: every value is copied there */
     bool secrets_are_private; /* the whole text is a secret of its own: no warning for passwords */
+    bool literal;             /* braces are braces: no placeholder is looked for */
+    const char *cluster, *endpoint; /* whose values are read, for messages; NULL: not known yet */
 };
 
 /* Reads one mapping into a zeroed layer. Every error goes to the report. */
 void read_layer(const struct reader *r, const struct yaml_node *map, enum level level,
                 struct layer *layer);
+
+/* The level of the mapping that a key of this type takes, whose keys are inherited one by one;
+ * LEVEL_COUNT: none. */
+enum level level_within(enum key_type type);
 
 /* Reads a connection string into a layer, as if it stood at `at`. */
 void read_dsn(const struct reader *r, const struct key *key, struct place at, const char *text,

@@ -1,10 +1,12 @@
 /* Reads one mapping, and the connection string in it, into a layer. */
 #include "keys.h"
 
+#include "expand.h"
 #include "pgtls/base/arena.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/str.h"
 #include "pgtls/config/dsn.h"
+#include "pgtls/model/server.h"
 #include "values.h"
 
 #include <stdio.h>
@@ -111,7 +113,7 @@ static void report_unknown(const struct reader *r, const struct yaml_node *key, 
     if (strcmp(key->text, "<<") == 0) {
         report_error(r->report, key->at,
                      "merge keys (\"<<\") are not read; what several share belongs under "
-                     "\"defaults\" or into their cluster");
+                     "\"defaults\", into a template or into their cluster");
     } else if (elsewhere) {
         add_levels(&where, elsewhere->levels);
         report_error(r->report, key->at, "\"%s\" does not belong into %s; it belongs into %s",
@@ -129,23 +131,76 @@ static void report_unknown(const struct reader *r, const struct yaml_node *key, 
 static struct setting *claim(const struct input *in)
 {
     struct setting *to = &in->layer->slots[in->key->slot];
+    char where[PLACE_SIZE];
 
     if (!to->key) {
         *to = (struct setting){.key = in->key, .at = in->at, .from_dsn = in->from_dsn};
         return to;
     }
-    if (to->key == in->key && !to->from_dsn)
+    if (to->key == in->key && !to->from_dsn && !in->from_dsn)
         return NULL; /* a duplicate key, reported as such */
     if (to->from_dsn)
-        refuse(in, "the connection string on line %u says it, too; give it in one place",
-               to->at.line);
+        refuse(in, "the connection string %s says it, too; give it in one place",
+               place_text(where, to->at, in->at));
     else
-        refuse(in, "\"%s\" on line %u says it, too; give one of them", to->key->name, to->at.line);
+        refuse(in, "\"%s\" %s says it, too; give one of them", to->key->name,
+               place_text(where, to->at, in->at));
     return NULL;
 }
 
+enum level level_within(enum key_type type)
+{
+    switch (type) {
+    case KEY_LOGIN:
+        return LEVEL_LOGIN;
+    case KEY_PROMISE:
+        return LEVEL_PROMISE;
+    case KEY_POLICY:
+        return LEVEL_POLICY;
+    default:
+        return LEVEL_COUNT;
+    }
+}
+
+/* Is there an outer level that a key of this one inherits from? */
+static bool inherits(enum level level, const struct key *key)
+{
+    static const unsigned levels = ANY_SERVER_LEVEL | LEVEL_BIT(LEVEL_LOGIN) |
+                                   LEVEL_BIT(LEVEL_PROMISE) | LEVEL_BIT(LEVEL_POLICY);
+
+    return (levels & LEVEL_BIT(level)) && key->slot != SLOT_NAME;
+}
+
+/* Takes away what is inherited, with all that stands within. */
+static void remove_inherited(const struct input *in, struct setting *to)
+{
+    enum level within = level_within(in->key->type);
+
+    to->none = true;
+    for (size_t i = 0; i < n_config_keys && within < LEVEL_COUNT; i++) {
+        struct setting *inner = &in->layer->slots[config_keys[i].slot];
+
+        if ((config_keys[i].levels & LEVEL_BIT(within)) && !inner->key)
+            *inner = (struct setting){.key = &config_keys[i], .at = in->at, .none = true};
+    }
+}
+
+/* May this value hold placeholders that wait for an endpoint? Of a mapping whose keys are inherited
+ * one by one each key is asked for itself, as are labels and vars. */
+static bool takes_placeholders(const struct input *in)
+{
+    const struct key *key = in->key;
+
+    if (in->reader->literal || key->type == KEY_NODE || key->type == KEY_LABELS ||
+        key->type == KEY_VARS || key->slot == SLOT_NAME || key->slot == SLOT_TEMPLATE)
+        return false;
+    if (key->type == KEY_SECRET && key->source == SECRET_INLINE)
+        return false;
+    return in->node->kind == YAML_TEXT || level_within(key->type) == LEVEL_COUNT;
+}
+
 static void read_entry(const struct reader *r, const struct yaml_entry *e, const struct key *key,
-                       struct layer *layer)
+                       enum level level, struct layer *layer)
 {
     struct input in = {
         .reader = r,
@@ -160,8 +215,17 @@ static void read_entry(const struct reader *r, const struct yaml_entry *e, const
     };
     struct setting *to = claim(&in);
 
-    if (to)
+    if (!to)
+        return;
+    to->node = e->value;
+    if (e->value->kind == YAML_NULL && e->value->len > 0 && inherits(level, key)) {
+        remove_inherited(&in, to);
+    } else if (takes_placeholders(&in) && node_has_braces(e->value)) {
+        to->deferred = layer->deferred = true;
+        check_braces(&in, e->value);
+    } else {
         read_value(&in, to);
+    }
 }
 
 void read_layer(const struct reader *r, const struct yaml_node *map, enum level level,
@@ -172,7 +236,7 @@ void read_layer(const struct reader *r, const struct yaml_node *map, enum level 
         const struct key *key = find_key(e->key->text, LEVEL_BIT(level));
 
         if (key && key->type == KEY_DSN)
-            read_entry(r, e, key, layer);
+            read_entry(r, e, key, level, layer);
     }
     for (const struct yaml_entry *e = map->first; e; e = e->next) {
         const struct key *key = find_key(e->key->text, LEVEL_BIT(level));
@@ -180,7 +244,7 @@ void read_layer(const struct reader *r, const struct yaml_node *map, enum level 
         if (!key)
             report_unknown(r, e->key, level, layer);
         else if (key->type != KEY_DSN)
-            read_entry(r, e, key, layer);
+            read_entry(r, e, key, level, layer);
     }
 }
 

@@ -50,6 +50,11 @@ const void *names_add(struct names *set, const char *text, const void *owner, bo
     return NULL;
 }
 
+const void *names_find(const struct names *set, const char *text)
+{
+    return set->size > 0 ? find(set, text)->owner : NULL;
+}
+
 void names_clear(struct names *set)
 {
     /* One huge list must not make clearing dear for all the short ones after it. */

@@ -15,6 +15,9 @@ struct names {
  * of memory: `failed` is then set). `owner` must not be NULL. */
 const void *names_add(struct names *set, const char *text, const void *owner, bool *failed);
 
+/* The owner under which a name is there, NULL when it is not. */
+const void *names_find(const struct names *set, const char *text);
+
 /* Forgets all names, keeps the memory; and frees it. */
 void names_clear(struct names *set);
 void names_deinit(struct names *set);

@@ -10,8 +10,9 @@
 static const char intro[] =
     "# Configuration\n"
     "\n"
-    "One YAML file, or nothing but a connection string in `DATABASE_URL`.\n"
-    "[examples/pgtls.yml](examples/pgtls.yml) is a complete file to start from.\n"
+    "One or several YAML files, or nothing but a connection string in `DATABASE_URL`.\n"
+    "[examples/pgtls.yml](examples/pgtls.yml) is a complete file to start from,\n"
+    "[examples/templates.yml](examples/templates.yml) one for many clusters of the same shape.\n"
     "\n"
     "```yaml\n"
     "defaults:\n"
@@ -27,9 +28,14 @@ static const char intro[] =
     "\n"
     "- A *cluster* is a named group of *endpoints*; an endpoint is one way in that applications\n"
     "  use; each host of an endpoint is a *server*, and every server is probed.\n"
-    "- What is set at an endpoint wins over its cluster, which wins over `defaults`. A connection\n"
-    "  string counts at the level where it stands; the same key in it and beside it is an error.\n"
-    "- Every error of a file is reported at once, as `file:line:column: what is wrong; what to\n"
+    "- What is set at an endpoint wins over its cluster, which wins over its template, which wins\n"
+    "  over `defaults`. A connection string counts at the level where it stands; the same key in "
+    "it\n"
+    "  and beside it is an error.\n"
+    "- `null`, written out, takes away what is inherited: of a key, or under `endpoints` of a "
+    "whole\n"
+    "  endpoint. A key with nothing behind it is an error, as it is more often a mistake.\n"
+    "- Every error of all files is reported at once, as `file:line:column: what is wrong; what to\n"
     "  do`. A file with an error is not used at all. `--config.check` only checks.\n"
     "- Durations are a number and a unit (`500ms`, `30s`, `1m30s`, `1h`, `1d`). Relative paths\n"
     "  start at the directory of the file; `~` and `${…}` are not expanded.\n"
@@ -39,6 +45,91 @@ static const char intro[] =
     "  unless `password_env` or a path names it.\n"
     "- Anchors and aliases work (`&name`, `*name`); merge keys (`<<`) and tags do not.\n"
     "- A file holds at most 16 MiB and 100000 servers.\n";
+
+static const char templates_intro[] =
+    "\n"
+    "## Templates and placeholders\n"
+    "\n"
+    "What many clusters share is said once, with placeholders for what differs:\n"
+    "\n"
+    "```yaml\n"
+    "templates:\n"
+    "  pooled:\n"
+    "    user: \"{dbname}\"\n"
+    "    password_file: \"/run/secrets/{user}.{cluster}/password\"\n"
+    "    endpoints:\n"
+    "      write: {host: \"{cluster}-write.{zone}\", promise: {read_only: false}}\n"
+    "      read: {host: \"{cluster}-read.{zone}\", promise: {read_only: true}}\n"
+    "      admin: {host: \"{cluster}-admin.{zone}\", user: platform_admin}\n"
+    "    vars: {zone: db.example.com}\n"
+    "clusters:\n"
+    "  - {name: orders, template: pooled, port: 6432, dbname: orders}\n"
+    "  - {name: stock, template: pooled, port: 6433, dbname: stock, endpoints: {read: null}}\n"
+    "```\n"
+    "\n"
+    "- A template holds what a cluster may hold, except `name`, and may use another `template`, "
+    "up\n"
+    "  to 8 deep. The cluster's endpoints are those of its template and its own; one that both "
+    "have\n"
+    "  is merged, key by key.\n"
+    "- The exact order, the innermost first: the endpoint in the cluster, the endpoint of that "
+    "name\n"
+    "  in the template (then in the template beneath), the cluster, the template (then the one\n"
+    "  beneath), `defaults`. An endpoint of a template counts as an endpoint: `admin` above logs "
+    "in\n"
+    "  as platform_admin also where a cluster sets `user` for all the others; to change it for "
+    "one\n"
+    "  cluster, write it under that cluster's `endpoints`.\n"
+    "- `{cluster}`, `{endpoint}`, `{host}`, `{port}`, `{dbname}` and `{user}` stand for what is "
+    "in\n"
+    "  force at the endpoint (`{port}` for 5432 and `{dbname}` for the user when they are not "
+    "set),\n"
+    "  `{zone}` and the like for your own `vars`, which may stand at any level. They work in "
+    "every\n"
+    "  value except names and secrets that stand in the file itself; what they stand for may hold\n"
+    "  placeholders again. In YAML such a value needs quotes if it begins with the brace.\n"
+    "- A brace itself is written `{{` or `}}`.\n"
+    "- A value that names itself means the outer level's: `user: \"{user}_ro\"` at an endpoint. "
+    "So\n"
+    "  does a connection string: `dsn: \"postgresql://app@{cluster}.db:{port}/{dbname}\"`. In a "
+    "URI\n"
+    "  what is put in is percent-encoded, in key=value form escaped.\n"
+    "- In a path, `{cluster}` and the other five may not stand for a name with a `/` or for `..`.\n"
+    "- An unknown placeholder and values that need each other are errors that say where, and what\n"
+    "  is known there.\n";
+
+static const char files_intro[] =
+    "\n"
+    "## Several files\n"
+    "\n"
+    "`--config.file` may be given more than once, and may be a directory: then all `*.yml` and\n"
+    "`*.yaml` in it, in the order of their names, without hidden files and subdirectories (at "
+    "most\n"
+    "1000 in all).\n"
+    "\n"
+    "- `defaults` of the first file that has them hold for the clusters of all files; those of "
+    "any\n"
+    "  further file go over them for its own clusters.\n"
+    "- `templates` are known in all files. `vars` belong to a level, so one for all files stands\n"
+    "  under the first file's `defaults`.\n"
+    "- A cluster, a template, `limits` and `histogram_buckets` may each be given once over all "
+    "files;\n"
+    "  the error for a second one names both places. Relative paths start at the directory of the\n"
+    "  file in which they stand, also in a template that another file uses.\n"
+    "- At start an error in any file is final. At a reload (SIGHUP, `POST /-/reload`,\n"
+    "  `--config.watch`) each file keeps its own last good content: of the files that changed, "
+    "those\n"
+    "  with errors stay as they were, and the others apply. If only files that did not change "
+    "have\n"
+    "  errors, because of what another took away, all that changed stay as they were. A file that "
+    "is\n"
+    "  gone from a directory is gone; a file named on the command line that is gone is an error, "
+    "and\n"
+    "  so is a directory without any.\n"
+    "- `pgtls_config_file_valid{file=…}` is 0 while a file's latest content is not in force, and\n"
+    "  `pgtls_config_last_reload_successful` while that is so for any. Each error is logged once "
+    "for\n"
+    "  the same content, however often a reload is tried.\n";
 
 static const char dsn_intro[] =
     "\n"
@@ -103,6 +194,7 @@ static void add_bounds(struct buf *to, const struct key *key)
         buf_add_str(&b, "`true`, `false`");
         break;
     case KEY_LABELS:
+    case KEY_VARS:
     case KEY_PROMISE:
     case KEY_EXPECT:
         buf_add_str(&b, "mapping");
@@ -186,9 +278,13 @@ void config_print_reference(struct buf *to)
 {
     buf_add_str(to, "<!-- Printed by `pgtls_docs configuration`; do not edit. -->\n");
     buf_add_str(to, intro);
+    buf_add_str(to, templates_intro);
+    buf_add_str(to, files_intro);
     add_table(to, "Top of the file", LEVEL_BIT(LEVEL_TOP));
     add_table(to, "A cluster, besides the keys of every level", LEVEL_BIT(LEVEL_CLUSTER));
-    add_table(to, "In `defaults`, a cluster or an endpoint", ANY_SERVER_LEVEL);
+    add_table(to, "A cluster or a template, besides the keys of every level",
+              LEVEL_BIT(LEVEL_CLUSTER) | LEVEL_BIT(LEVEL_TEMPLATE));
+    add_table(to, "In `defaults`, a template, a cluster or an endpoint", ANY_SERVER_LEVEL);
     add_table(to, "In `login`", LEVEL_BIT(LEVEL_LOGIN));
     add_table(to, "In `promise`", LEVEL_BIT(LEVEL_PROMISE));
     add_table(to, "In `policy`", LEVEL_BIT(LEVEL_POLICY));

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "pgtls/base/buf.h"
+#include "pgtls/base/str.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -23,6 +24,19 @@ void report_start(struct report *r, const char *name, struct config_messages *me
     r->name = name;
 }
 
+const char *place_text(char to[PLACE_SIZE], struct place there, struct place here)
+{
+    struct buf b = BUF_INIT(PLACE_SIZE - 1);
+
+    if (there.origin != here.origin && there.origin)
+        buf_addf(&b, "in %s", there.origin->name);
+    if (there.line > 0)
+        buf_addf(&b, "%son line %u", b.len ? " " : "", there.line);
+    str_copy(to, PLACE_SIZE, buf_text(&b));
+    buf_deinit(&b);
+    return to;
+}
+
 static bool already_said(const struct config_messages *messages, const char *text)
 {
     for (size_t i = 0; i < messages->n; i++) {
@@ -42,9 +56,12 @@ static void keep(struct report *r, enum config_severity severity, struct place a
         return;
     }
     ++*(severity == CONFIG_ERROR ? &messages->errors : &messages->warnings);
+    if (severity == CONFIG_ERROR && at.origin)
+        at.origin->errors++;
     if (b->data && messages->n < CONFIG_MAX_MESSAGES) {
         r->places[messages->n] = at;
-        messages->items[messages->n++] = (struct config_message){severity, b->data};
+        messages->items[messages->n++] =
+            (struct config_message){severity, b->data, at.origin ? at.origin->order : 0, false};
     } else {
         buf_deinit(b);
     }
@@ -57,10 +74,10 @@ __attribute__((format(printf, 4, 0))) static void report(struct report *r,
 {
     struct buf b = BUF_INIT(MESSAGE_MAX_BYTES);
 
+    buf_add_str(&b, at.origin ? at.origin->name : r->name);
     if (at.line > 0)
-        buf_addf(&b, "%s:%u:%u: ", r->name, at.line, at.column);
-    else
-        buf_addf(&b, "%s: ", r->name);
+        buf_addf(&b, ":%u:%u", at.line, at.column);
+    buf_add_str(&b, ": ");
     buf_addv(&b, format, args);
     keep(r, severity, at, &b);
 }
@@ -88,8 +105,15 @@ void report_no_memory(struct report *r)
     report_error(r, (struct place){0}, "out of memory");
 }
 
+static unsigned order_of(struct place place)
+{
+    return place.origin ? place.origin->order : 0;
+}
+
 static bool comes_after(struct place a, struct place b)
 {
+    if (order_of(a) != order_of(b))
+        return order_of(a) > order_of(b);
     return a.line != b.line ? a.line > b.line : a.column > b.column;
 }
 

@@ -2,6 +2,7 @@
  * except where libpq would look into a home directory: nothing there is ever read. */
 #include "resolve.h"
 
+#include "expand.h"
 #include "pgtls/base/arena.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
@@ -17,7 +18,6 @@
 #define DEFAULT_LOGIN_NS         (60 * NS_PER_S)
 #define DEFAULT_POLICY_NS        (86400 * NS_PER_S)
 #define DEFAULT_APPLICATION_NAME "pgtls_exporter"
-#define MAX_LABELS               10
 
 /* A comma list taken apart. */
 struct list {
@@ -25,13 +25,29 @@ struct list {
     size_t n;
 };
 
-const struct setting *in_force(const struct endpoint_source *source, enum slot slot)
+const struct setting *in_force_at(const struct endpoint_source *source, enum slot slot,
+                                  size_t *layer)
 {
+    bool dsn_removed = false;
+
     for (size_t i = source->n_layers; i-- > 0;) {
-        if (source->layers[i]->slots[slot].key)
-            return &source->layers[i]->slots[slot];
+        const struct setting *s = &source->layers[i]->slots[slot];
+
+        if (s->key && !(s->from_dsn && dsn_removed)) {
+            *layer = i;
+            return s->none ? NULL : s;
+        }
+        if (source->layers[i]->slots[SLOT_DSN].none)
+            dsn_removed = true;
     }
     return NULL;
+}
+
+const struct setting *in_force(const struct endpoint_source *source, enum slot slot)
+{
+    size_t layer;
+
+    return in_force_at(source, slot, &layer);
 }
 
 static const char *text_of(const struct endpoint_source *source, enum slot slot)
@@ -41,15 +57,14 @@ static const char *text_of(const struct endpoint_source *source, enum slot slot)
     return s ? s->text : NULL;
 }
 
-static int64_t number_of(const struct endpoint_source *source, enum slot slot, int64_t fallback)
+int64_t number_in_force(const struct endpoint_source *source, enum slot slot, int64_t fallback)
 {
     const struct setting *s = in_force(source, slot);
 
     return s ? s->number : fallback;
 }
 
-/* Where to complain about a slot: where it is set, else at the endpoint. */
-static struct place place_of(const struct endpoint_source *source, enum slot slot)
+struct place place_in_force(const struct endpoint_source *source, enum slot slot)
 {
     const struct setting *s = in_force(source, slot);
 
@@ -144,7 +159,7 @@ static struct promises decide_promises(const struct endpoint_source *source)
     const struct setting *pooled = in_force(source, SLOT_POOLED);
     const struct setting *addresses = in_force(source, SLOT_ADDRESSES);
     struct promises p = {.role = decide_role(source),
-                         .max_lag_ns = number_of(source, SLOT_MAX_LAG, 0)};
+                         .max_lag_ns = number_in_force(source, SLOT_MAX_LAG, 0)};
 
     if (pooled)
         p.pooled = pooled->number ? VERDICT_YES : VERDICT_NO;
@@ -158,14 +173,27 @@ static struct promises decide_promises(const struct endpoint_source *source)
 /* 0: no side attempts. */
 static int64_t decide_policy(const struct endpoint_source *source)
 {
-    return number_of(source, SLOT_POLICY, 0)
-               ? number_of(source, SLOT_POLICY_INTERVAL, DEFAULT_POLICY_NS)
+    return number_in_force(source, SLOT_POLICY, 0)
+               ? number_in_force(source, SLOT_POLICY_INTERVAL, DEFAULT_POLICY_NS)
                : 0;
 }
 
+/* Puts one label over those of outer layers; `value` NULL takes it away. */
+static size_t put_label(struct label *merged, size_t n, const char *name, const char *value)
+{
+    size_t at = 0;
+
+    while (at < n && strcmp(merged[at].name, name) != 0)
+        at++;
+    if (!value && at < n)
+        memmove(merged + at, merged + at + 1, (--n - at) * sizeof *merged);
+    else if (value)
+        merged[at] = (struct label){name, value};
+    return value && at == n ? n + 1 : n;
+}
+
 /* The labels of all layers, inner ones over outer ones of the same name. */
-static void merge_labels(struct building *b, const struct endpoint_source *source,
-                         struct server *server)
+static void merge_labels(struct building *b, struct endpoint_source *source, struct server *server)
 {
     struct label merged[MAX_LAYERS * MAX_LABELS], *labels;
     size_t n = 0;
@@ -173,19 +201,21 @@ static void merge_labels(struct building *b, const struct endpoint_source *sourc
     for (size_t i = 0; i < source->n_layers; i++) {
         const struct setting *s = &source->layers[i]->slots[SLOT_LABELS];
 
+        if (s->none)
+            n = 0;
         for (size_t j = 0; j < s->n_labels; j++) {
-            size_t at = 0;
+            const struct named_text *text = &s->labels[j];
+            const char *value =
+                text->deferred ? expand_label(b, source, text, s, i) : text->label.value;
 
-            while (at < n && strcmp(merged[at].name, s->labels[j].name) != 0)
-                at++;
-            merged[at] = s->labels[j];
-            n += at == n;
+            if (value || text->none)
+                n = put_label(merged, n, text->label.name, text->none ? NULL : value);
         }
     }
     if (n == 0)
         return;
     if (n > MAX_LABELS)
-        report_error(b->reader.report, place_of(source, SLOT_LABELS),
+        report_error(b->reader.report, place_in_force(source, SLOT_LABELS),
                      "labels: %zu with those of the outer levels; at most %d are allowed", n,
                      MAX_LABELS);
     labels = arena_alloc(b->reader.arena, n * sizeof *labels);
@@ -219,14 +249,14 @@ static void take_expect(const struct endpoint_source *source, struct server *s)
 /* Never more often than inspect unless somebody says so. */
 static int64_t decide_login_interval(const struct endpoint_source *source)
 {
-    int64_t inspect_ns = number_of(source, SLOT_INTERVAL, DEFAULT_INTERVAL_NS);
+    int64_t inspect_ns = number_in_force(source, SLOT_INTERVAL, DEFAULT_INTERVAL_NS);
     int64_t usual_ns = inspect_ns > DEFAULT_LOGIN_NS ? inspect_ns : DEFAULT_LOGIN_NS;
 
-    return number_of(source, SLOT_LOGIN_INTERVAL, usual_ns);
+    return number_in_force(source, SLOT_LOGIN_INTERVAL, usual_ns);
 }
 
 /* What all servers of the endpoint have in common. */
-static struct server common_settings(struct building *b, const struct endpoint_source *source)
+static struct server common_settings(struct building *b, struct endpoint_source *source)
 {
     enum sslmode mode = decide_sslmode(source);
     const struct setting *pins = in_force(source, SLOT_PINS);
@@ -234,7 +264,8 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         .cluster = source->cluster,
         .endpoint = source->name,
         .sslmode = mode,
-        .negotiation = (enum negotiation)number_of(source, SLOT_NEGOTIATION, NEGOTIATION_POSTGRES),
+        .negotiation =
+            (enum negotiation)number_in_force(source, SLOT_NEGOTIATION, NEGOTIATION_POSTGRES),
         .sslrootcert = decide_sslrootcert(source, mode),
         .sslcrl = text_of(source, SLOT_SSLCRL),
         .sslcert = text_of(source, SLOT_SSLCERT),
@@ -242,7 +273,7 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         .sslpassword = secret_of(source, SLOT_SSLPASSWORD),
         .ssl_min_protocol_version = text_of(source, SLOT_SSL_MIN),
         .ssl_max_protocol_version = text_of(source, SLOT_SSL_MAX),
-        .sslsni = number_of(source, SLOT_SSLSNI, 1) != 0,
+        .sslsni = number_in_force(source, SLOT_SSLSNI, 1) != 0,
         .pins = pins ? pins->items : NULL,
         .n_pins = pins ? pins->n_items : 0,
         .user = text_of(source, SLOT_USER),
@@ -250,18 +281,18 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         .options = text_of(source, SLOT_OPTIONS),
         .application_name = text_of(source, SLOT_APPLICATION_NAME),
         .password = secret_of(source, SLOT_PASSWORD),
-        .channel_binding =
-            (enum channel_binding)number_of(source, SLOT_CHANNEL_BINDING, CHANNEL_BINDING_PREFER),
-        .allow_auth = (unsigned)number_of(source, SLOT_ALLOW_AUTH, 0),
-        .interval_ns = number_of(source, SLOT_INTERVAL, DEFAULT_INTERVAL_NS),
-        .timeout_ns = number_of(source, SLOT_TIMEOUT, DEFAULT_TIMEOUT_NS),
+        .channel_binding = (enum channel_binding)number_in_force(source, SLOT_CHANNEL_BINDING,
+                                                                 CHANNEL_BINDING_PREFER),
+        .allow_auth = (unsigned)number_in_force(source, SLOT_ALLOW_AUTH, 0),
+        .interval_ns = number_in_force(source, SLOT_INTERVAL, DEFAULT_INTERVAL_NS),
+        .timeout_ns = number_in_force(source, SLOT_TIMEOUT, DEFAULT_TIMEOUT_NS),
         .login_interval_ns = decide_login_interval(source),
         .policy_interval_ns = decide_policy(source),
         .promises = decide_promises(source),
         .endpoint_index = b->n_endpoints,
     };
 
-    s.login = s.user && number_of(source, SLOT_LOGIN, 1) != 0;
+    s.login = s.user && number_in_force(source, SLOT_LOGIN, 1) != 0;
     take_sessions(source, &s);
     take_expect(source, &s);
     if (!s.dbname)
@@ -270,156 +301,6 @@ static struct server common_settings(struct building *b, const struct endpoint_s
         s.application_name = DEFAULT_APPLICATION_NAME;
     merge_labels(b, source, &s);
     return s;
-}
-
-/* A login follows from an inspect, so more logins than inspects are not to be had. */
-static void check_login_interval(struct report *report, const struct endpoint_source *source,
-                                 const struct server *s)
-{
-    struct buf login = BUF_INIT(64), inspect = BUF_INIT(64);
-
-    if (!s->login || s->login_interval_ns >= s->interval_ns)
-        return;
-    str_add_duration(&login, s->login_interval_ns);
-    str_add_duration(&inspect, s->interval_ns);
-    report_warning(
-        report, place_of(source, SLOT_LOGIN_INTERVAL),
-        "login: endpoint \"%s\" of cluster \"%s\" logs in every %s and is inspected every "
-        "%s only: a login goes by an inspect that may be that old; give login an "
-        "interval of %s or more",
-        s->endpoint, s->cluster, buf_text(&login), buf_text(&inspect), buf_text(&inspect));
-    buf_deinit(&login);
-    buf_deinit(&inspect);
-}
-
-/* What only a login can tell. */
-static void check_promises(struct report *report, const struct endpoint_source *source,
-                           const struct server *s)
-{
-    static const struct {
-        enum slot slot;
-        enum promise promise;
-    } rows[] = {{SLOT_ROLE, PROMISE_READ_ONLY},
-                {SLOT_POOLED, PROMISE_POOLED},
-                {SLOT_MAX_LAG, PROMISE_MAX_LAG}};
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows && !s->login; i++) {
-        if (promise_made(&s->promises, rows[i].promise))
-            report_warning(report, place_of(source, rows[i].slot),
-                           "promise: %s is measured by the login, and endpoint \"%s\" of cluster "
-                           "\"%s\" has none; give a user",
-                           promise_name(rows[i].promise), s->endpoint, s->cluster);
-    }
-}
-
-/* A login that was meant and will not be. */
-static void check_login(struct report *report, const struct endpoint_source *source,
-                        const struct server *s)
-{
-    static const enum slot meant[] = {SLOT_PASSWORD, SLOT_DBNAME, SLOT_LOGIN};
-
-    for (size_t i = 0; i < sizeof meant / sizeof *meant && !s->user; i++) {
-        if (!in_force(source, meant[i]) ||
-            (meant[i] == SLOT_LOGIN && number_of(source, SLOT_LOGIN, 0) == 0))
-            continue;
-        report_warning(
-            report, place_of(source, meant[i]),
-            "endpoint \"%s\" of cluster \"%s\" has no user: its probe ends after TLS, and "
-            "nothing logs in; give a user",
-            s->endpoint, s->cluster);
-        return;
-    }
-}
-
-/* A refusal that nothing could see, and what needs to be let in. */
-static void check_expect(struct report *report, const struct endpoint_source *source,
-                         const struct server *s)
-{
-    if (!s->expect.text)
-        return;
-    if (!expect_reachable(s))
-        report_error(report, place_of(source, SLOT_EXPECT),
-                     "expect: %s comes later than this probe goes at endpoint \"%s\" of cluster "
-                     "\"%s\"; give %s",
-                     s->expect.text, s->endpoint, s->cluster, s->user ? "it a login" : "a user");
-    if (s->n_sessions > 0)
-        report_error(
-            report, place_of(source, SLOT_SESSIONS),
-            "session: endpoint \"%s\" of cluster \"%s\" expects to be refused, so none can "
-            "be kept open; write `session: []` there",
-            s->endpoint, s->cluster);
-}
-
-/* Settings that do not go together, whatever the host. */
-static void check_common(struct building *b, const struct endpoint_source *source,
-                         const struct server *s)
-{
-    struct report *report = b->reader.report;
-    struct place cert = place_of(source, SLOT_SSLCERT), key = place_of(source, SLOT_SSLKEY);
-
-    if (s->sslcert && !s->sslkey)
-        report_error(report, cert, "sslcert: needs its private key; give sslkey beside it");
-    if (s->sslkey && !s->sslcert)
-        report_error(report, key, "sslkey: needs its certificate; give sslcert beside it");
-    if (number_of(source, SLOT_SSL_MIN, 0) > number_of(source, SLOT_SSL_MAX, INT64_MAX))
-        report_error(report, place_of(source, SLOT_SSL_MIN),
-                     "ssl_min_protocol_version: %s is newer than ssl_max_protocol_version %s",
-                     s->ssl_min_protocol_version, s->ssl_max_protocol_version);
-    check_promises(report, source, s);
-    check_login(report, source, s);
-    check_expect(report, source, s);
-    check_login_interval(report, source, s);
-    if (s->n_sessions > 0 && !s->login)
-        report_error(report, place_of(source, SLOT_SESSIONS),
-                     "session: needs a login; give a user, or `session: []` here");
-    if (s->timeout_ns > s->interval_ns) {
-        struct buf b1 = BUF_INIT(64), b2 = BUF_INIT(64);
-        bool timeout_set = in_force(source, SLOT_TIMEOUT) != NULL;
-
-        str_add_duration(&b1, s->timeout_ns);
-        str_add_duration(&b2, s->interval_ns);
-        report_warning(report, place_of(source, timeout_set ? SLOT_TIMEOUT : SLOT_INTERVAL),
-                       "timeout: %s is longer than the interval of %s; a slow server will be "
-                       "probed less often than asked",
-                       buf_text(&b1), buf_text(&b2));
-        buf_deinit(&b1);
-        buf_deinit(&b2);
-    }
-}
-
-/* TLS settings that a server can be reached by; Unix sockets have none. */
-static bool check_tls(struct building *b, const struct endpoint_source *source,
-                      const struct server *s)
-{
-    struct report *report = b->reader.report;
-    struct place mode = place_of(source, SLOT_SSLMODE), root = place_of(source, SLOT_SSLROOTCERT);
-    size_t before = report->messages->errors;
-
-    if (s->unix_socket)
-        return true;
-    if (s->sslmode == SSLMODE_VERIFY_CA && !s->sslrootcert)
-        report_error(report, mode,
-                     "sslmode: verify-ca needs sslrootcert: the file of the certificates to trust "
-                     "(~/.postgresql/root.crt is not read)");
-    if (s->sslmode == SSLMODE_VERIFY_CA && s->sslrootcert && strcmp(s->sslrootcert, "system") == 0)
-        report_error(report, root,
-                     "sslrootcert: system may not be used with sslmode verify-ca, which would "
-                     "accept any public certificate; use verify-full, or name a file");
-    if (s->negotiation == NEGOTIATION_DIRECT && s->sslmode < SSLMODE_REQUIRE)
-        report_error(report, place_of(source, SLOT_NEGOTIATION),
-                     "negotiation: direct needs sslmode require, verify-ca or verify-full; "
-                     "%s is in force",
-                     sslmode_name(s->sslmode));
-    if (s->n_pins > 0 && s->sslmode < SSLMODE_REQUIRE)
-        report_error(report, place_of(source, SLOT_PINS),
-                     "pin_sha256: needs sslmode require, verify-ca or verify-full, or a connection "
-                     "without TLS would pass; %s is in force",
-                     sslmode_name(s->sslmode));
-    if (s->sslmode == SSLMODE_VERIFY_FULL && !in_force(source, SLOT_HOST))
-        report_error(report, place_of(source, SLOT_HOSTADDR),
-                     "hostaddr: sslmode verify-full compares the certificate with a name; give "
-                     "host, too");
-    return report->messages->errors == before;
 }
 
 /* Room for one more, by doubling; false with a report when there is none. */
@@ -459,10 +340,10 @@ static bool name_server(struct building *b, struct server *s)
 static void add_server(struct building *b, const struct endpoint_source *source, struct server *s)
 {
     const struct setting *host = in_force(source, SLOT_HOST);
-    struct place at = host ? host->at : place_of(source, SLOT_HOSTADDR);
+    struct place at = host ? host->at : place_in_force(source, SLOT_HOSTADDR);
     void *servers = b->servers;
 
-    if (!check_tls(b, source, s) || !name_server(b, s))
+    if (!check_tls(b->reader.report, source, s) || !name_server(b, s))
         return;
     if (names_add(&b->server_names, s->name, s->name, &b->failed)) {
         /* What came from a connection string is not quoted, see dsn.c. */
@@ -505,19 +386,19 @@ static bool check_lists(struct building *b, const struct endpoint_source *source
         return false;
     }
     if (hosts && addresses && hosts != addresses) {
-        report_error(b->reader.report, place_of(source, SLOT_HOSTADDR),
+        report_error(b->reader.report, place_in_force(source, SLOT_HOSTADDR),
                      "hostaddr: %zu addresses for %zu hosts; as many are needed", addresses, hosts);
         return false;
     }
     if (ports > 1 && ports != n) {
-        report_error(b->reader.report, place_of(source, SLOT_PORT),
+        report_error(b->reader.report, place_in_force(source, SLOT_PORT),
                      "port: %zu ports for %zu hosts; give one for all or one for each", ports, n);
         return false;
     }
     return true;
 }
 
-static void add_servers(struct building *b, const struct endpoint_source *source)
+static void add_servers(struct building *b, struct endpoint_source *source)
 {
     struct list hosts = split(b, text_of(source, SLOT_HOST));
     struct list addresses = split(b, text_of(source, SLOT_HOSTADDR));
@@ -526,7 +407,7 @@ static void add_servers(struct building *b, const struct endpoint_source *source
 
     if (b->failed || !check_lists(b, source, hosts.n, addresses.n, ports.n))
         return;
-    check_common(b, source, &common);
+    check_common(b->reader.report, source, &common);
     names_clear(&b->server_names);
     for (size_t i = 0; i < (addresses.n ? addresses.n : hosts.n) && !b->failed; i++) {
         const char *port = ports.n == 0 ? "" : ports.items[ports.n == 1 ? 0 : i];
@@ -543,21 +424,51 @@ static void add_servers(struct building *b, const struct endpoint_source *source
     }
 }
 
-void resolve_endpoint(struct building *b, const struct endpoint_source *source)
+static bool any_bad(const struct endpoint_source *source)
 {
+    for (size_t i = 0; i < source->n_layers; i++) {
+        if (source->layers[i]->bad)
+            return true;
+    }
+    return false;
+}
+
+/* Reads what waited for an endpoint, if anything did. */
+static void expand(struct building *b, struct endpoint_source *source)
+{
+    bool needed = false;
+
+    for (size_t i = 0; i < source->n_layers; i++)
+        needed = needed || source->layers[i]->deferred;
+    if (!needed)
+        return;
+    if (!b->own)
+        b->own = malloc(sizeof *b->own);
+    if (!b->own) {
+        fail_no_memory(b);
+        return;
+    }
+    *b->own = (struct layer){.bad = false};
+    expand_endpoint(b, source, b->own);
+}
+
+void resolve_endpoint(struct building *b, const struct endpoint_source *outer)
+{
+    struct endpoint_source source = *outer;
     struct endpoint endpoint = {
-        .cluster = source->cluster,
-        .name = source->name,
-        .require = (enum require)number_of(source, SLOT_REQUIRE, REQUIRE_ANY),
+        .cluster = source.cluster,
+        .name = source.name,
         .first_server = b->n_servers,
     };
     void *endpoints = b->endpoints;
 
-    for (size_t i = 0; i < source->n_layers; i++) {
-        if (source->layers[i]->bad)
-            return;
-    }
-    add_servers(b, source);
+    if (any_bad(&source))
+        return;
+    expand(b, &source);
+    if (b->failed || any_bad(&source))
+        return;
+    endpoint.require = (enum require)number_in_force(&source, SLOT_REQUIRE, REQUIRE_ANY);
+    add_servers(b, &source);
     endpoint.n_servers = b->n_servers - endpoint.first_server;
     if (b->failed || !grow(b, &endpoints, &b->endpoints_size, b->n_endpoints, sizeof endpoint))
         return;
@@ -587,5 +498,8 @@ void building_deinit(struct building *b)
 {
     free(b->servers);
     free(b->endpoints);
+    for (size_t i = 0; i < MAX_LAYERS; i++)
+        free(b->copies[i]);
+    free(b->own);
     names_deinit(&b->server_names);
 }

@@ -4,7 +4,11 @@
 #include "names.h"
 #include "pgtls/model/server.h"
 
-#define MAX_LAYERS 4 /* defaults, (template,) cluster, endpoint */
+#define MAX_TEMPLATES 8 /* one using another */
+/* Outermost first: defaults of the first file and of this one, templates, cluster, the endpoint in
+ * each template, in the cluster, as discovered, and what was expanded. An endpoint of a template is
+ * an endpoint: it wins over what its cluster says of all its endpoints. */
+#define MAX_LAYERS    (2 + MAX_TEMPLATES + 1 + MAX_TEMPLATES + 3)
 
 /* An endpoint set that grows. */
 struct building {
@@ -13,7 +17,9 @@ struct building {
     size_t n_servers, servers_size;
     struct endpoint *endpoints;
     size_t n_endpoints, endpoints_size;
-    struct names server_names; /* of the endpoint at hand */
+    struct names server_names;        /* of the endpoint at hand */
+    struct layer *copies[MAX_LAYERS]; /* of its layers whose connection string was expanded */
+    struct layer *own;                /* what else was expanded */
     bool failed; /* out of memory, or too many servers: reported, nothing more to do */
 };
 
@@ -25,8 +31,21 @@ struct endpoint_source {
     size_t n_layers;
 };
 
-/* Which setting is in force; NULL when none is. */
+/* Which setting is in force, and of which layer; NULL when none is. */
 const struct setting *in_force(const struct endpoint_source *source, enum slot slot);
+const struct setting *in_force_at(const struct endpoint_source *source, enum slot slot,
+                                  size_t *layer);
+
+int64_t number_in_force(const struct endpoint_source *source, enum slot slot, int64_t fallback);
+
+/* Where to complain about a slot: where it is set, else at the endpoint. */
+struct place place_in_force(const struct endpoint_source *source, enum slot slot);
+
+/* In check.c: settings that do not go together, whatever the host; and those of TLS by which this
+ * server can be reached (Unix sockets have none). */
+void check_common(struct report *report, const struct endpoint_source *source,
+                  const struct server *s);
+bool check_tls(struct report *report, const struct endpoint_source *source, const struct server *s);
 
 /* Adds the endpoint and its servers, or reports why it cannot be. */
 void resolve_endpoint(struct building *b, const struct endpoint_source *source);

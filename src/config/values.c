@@ -14,7 +14,6 @@
 #include <sys/un.h>
 
 #define MAX_HOST_BYTES 255
-#define MAX_LABELS     10
 
 bool refuse(const struct input *in, const char *format, ...)
 {
@@ -24,6 +23,9 @@ bool refuse(const struct input *in, const char *format, ...)
     va_start(args, format);
     buf_addv(&b, format, args);
     va_end(args);
+    if (in->reader->cluster)
+        buf_addf(&b, " (endpoint \"%s\" of cluster \"%s\")", in->reader->endpoint,
+                 in->reader->cluster);
     report_error(in->reader->report, in->at, "%s: %s", in->what, buf_text(&b));
     buf_deinit(&b);
     in->layer->bad = true;
@@ -57,7 +59,7 @@ bool check_text(const struct input *in, size_t max)
     return true;
 }
 
-static bool keep_text(const struct input *in, struct setting *to, const char *text)
+bool keep_text(const struct input *in, struct setting *to, const char *text)
 {
     to->text = text;
     if (text)
@@ -77,14 +79,14 @@ static bool read_path(const struct input *in, struct setting *to)
 {
     bool system = to->key->slot == SLOT_SSLROOTCERT && strcmp(in->text, "system") == 0;
     bool relative = in->text[0] != '/' && !system;
+    const char *directory = in->at.origin ? in->at.origin->directory : "";
 
     if (!check_text(in, (size_t)in->key->high))
         return false;
     if (in->text[0] == '~' && (in->text[1] == '/' || in->text[1] == '\0'))
         return refuse(in, "\"~\" is not expanded; write the path out");
-    return keep_text(
-        in, to,
-        arena_printf(in->reader->arena, "%s%s", relative ? in->reader->directory : "", in->text));
+    return keep_text(in, to,
+                     arena_printf(in->reader->arena, "%s%s", relative ? directory : "", in->text));
 }
 
 /* Numbers. */
@@ -350,84 +352,6 @@ static bool read_secret(const struct input *in, struct setting *to)
     return keep_text(in, to, arena_strndup(in->reader->arena, in->text, in->len));
 }
 
-/* Labels. */
-
-static bool check_label_name(const struct input *in)
-{
-    static const char *const ours[] = {
-        "pg_cluster", "pg_endpoint",     "server",  "sslmode", "negotiation", "probe",
-        "phase",      "class",           "fault",   "state",   "how",         "kind",
-        "position",   "promise",         "session", "reason",  "le",          "quantile",
-        "address",    "channel_binding", "pooler",  "version", "cipher",      "group",
-        "alpn",       "subject",         "issuer",  "serial",  "key",         "signature",
-    };
-    static const char *const theirs[] = {"job",     "instance",  "cluster", "endpoint",
-                                         "service", "namespace", "pod",     "container"};
-    char value[SHOWN_SIZE];
-
-    if (!check_text(in, 63))
-        return false;
-    if (strspn(in->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") !=
-            in->len ||
-        (in->text[0] >= '0' && in->text[0] <= '9'))
-        return refuse(in,
-                      "\"%s\" is not a label name; letters, digits and \"_\" make one, and no "
-                      "digit begins it",
-                      shown(value, in->text));
-    if (strncmp(in->text, "__", 2) == 0)
-        return refuse(in, "\"%s\": names that begin with \"__\" are Prometheus's own",
-                      shown(value, in->text));
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        if (strcmp(in->text, ours[i]) == 0)
-            return refuse(in, "\"%s\" is a label of the exporter's own; choose another name",
-                          in->text);
-    }
-    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
-        if (strcmp(in->text, theirs[i]) == 0)
-            return refuse(in,
-                          "\"%s\" is a label that Prometheus or its Operator sets; choose another "
-                          "name",
-                          in->text);
-    }
-    return true;
-}
-
-static bool read_labels(const struct input *in, struct setting *to)
-{
-    struct input part = *in;
-    struct label *labels;
-    size_t n = 0;
-
-    if (!in->node || in->node->kind != YAML_MAP)
-        return refuse(in, "a mapping is needed; write for example {team: platform}");
-    if (in->node->n > MAX_LABELS)
-        return refuse(in, "%zu labels; at most %d are allowed", in->node->n, MAX_LABELS);
-    labels = arena_alloc(in->reader->arena, in->node->n * sizeof *labels);
-    if (!keep_text(in, to, labels ? "" : NULL))
-        return false;
-    for (const struct yaml_entry *e = in->node->first; e; e = e->next) {
-        struct setting value = {0};
-
-        part.at = e->key->at;
-        part.text = e->key->text;
-        part.len = e->key->len;
-        if (!check_label_name(&part))
-            continue;
-        labels[n].name = arena_strdup(in->reader->arena, e->key->text);
-        part.at = e->value->at;
-        part.text = e->value->text;
-        part.len = e->value->len;
-        if (e->value->kind != YAML_TEXT) {
-            refuse(&part, "%s where a text is needed", yaml_kind_name(e->value->kind));
-        } else if (keep_text(in, to, labels[n].name) && read_text(&part, &value)) {
-            labels[n++].value = value.text;
-        }
-    }
-    to->labels = labels;
-    to->n_labels = n;
-    return true;
-}
-
 static bool read_login(const struct input *in, struct setting *to)
 {
     to->number = 1;
@@ -475,7 +399,8 @@ static bool read_dsn_value(const struct input *in, struct setting *to)
 
 static bool read_node(const struct input *in, struct setting *to)
 {
-    to->node = in->node;
+    (void)in;
+    (void)to; /* has its node already */
     return true;
 }
 
@@ -493,11 +418,12 @@ void read_value(const struct input *in, struct setting *to)
         [KEY_PROMISE] = read_promise,   [KEY_POLICY] = read_policy,
         [KEY_SESSIONS] = read_sessions, [KEY_EXPECT] = read_expect,
         [KEY_FAULTS] = read_faults,     [KEY_CLASSES] = read_classes,
+        [KEY_VARS] = read_vars,
     };
-    static const unsigned structured = 1U << KEY_FLAGS | 1U << KEY_LABELS | 1U << KEY_NETWORKS |
-                                       1U << KEY_PINS | 1U << KEY_LOGIN | 1U << KEY_PROMISE |
-                                       1U << KEY_POLICY | 1U << KEY_NODE | 1U << KEY_SESSIONS |
-                                       1U << KEY_EXPECT | 1U << KEY_FAULTS | 1U << KEY_CLASSES;
+    static const unsigned structured =
+        1U << KEY_FLAGS | 1U << KEY_LABELS | 1U << KEY_NETWORKS | 1U << KEY_PINS | 1U << KEY_LOGIN |
+        1U << KEY_PROMISE | 1U << KEY_POLICY | 1U << KEY_NODE | 1U << KEY_SESSIONS |
+        1U << KEY_EXPECT | 1U << KEY_FAULTS | 1U << KEY_CLASSES | 1U << KEY_VARS;
 
     if (in->node && in->node->kind == YAML_NULL)
         refuse(in, "no value; leave the key out or give one");

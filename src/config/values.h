@@ -26,6 +26,13 @@ bool refuse(const struct input *in, const char *format, ...) __attribute__((form
 #define SHOWN_SIZE 80
 const char *shown(char to[SHOWN_SIZE], const char *text);
 
+/* In values_named.c. */
+bool read_labels(const struct input *in, struct setting *to);
+bool read_vars(const struct input *in, struct setting *to);
+
+/* The value of a label or of a var whose placeholders are expanded; NULL after an error. */
+const char *read_named_text(const struct input *in);
+
 /* In values_list.c. */
 bool read_networks(const struct input *in, struct setting *to);
 bool read_pins(const struct input *in, struct setting *to);
@@ -35,6 +42,8 @@ bool read_sessions(const struct input *in, struct setting *to);
 bool read_expect(const struct input *in, struct setting *to);
 bool read_faults(const struct input *in, struct setting *to);
 bool read_classes(const struct input *in, struct setting *to);
+/* Keeps a text, which was just allocated; false with an error when that failed. */
+bool keep_text(const struct input *in, struct setting *to, const char *text);
 
 /* Not empty, at most `max` bytes, printable UTF-8. */
 bool check_text(const struct input *in, size_t max);

@@ -22,6 +22,7 @@ struct anchor {
 struct builder {
     struct arena *arena;
     struct report *report;
+    struct origin *origin;
     struct frame stack[YAML_MAX_DEPTH];
     size_t depth;
     const struct yaml_node *root;
@@ -42,13 +43,13 @@ const char *yaml_kind_name(enum yaml_kind kind)
     return names[kind];
 }
 
-static struct place token_place(struct fy_token *token)
+static struct place token_place(const struct builder *b, struct fy_token *token)
 {
     const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
 
     if (!mark)
-        return (struct place){0};
-    return (struct place){(unsigned)mark->line + 1, (unsigned)mark->column + 1};
+        return (struct place){.origin = b->origin};
+    return (struct place){(unsigned)mark->line + 1, (unsigned)mark->column + 1, b->origin};
 }
 
 static void stop(struct builder *b, struct place at, const char *why)
@@ -141,7 +142,8 @@ static void add_anchor(struct builder *b, struct fy_token *token, const struct y
 static void refuse_tag(struct builder *b, struct fy_token *tag)
 {
     if (tag && !b->failed)
-        stop(b, token_place(tag), "tags (words that begin with \"!\") are not read; leave it out");
+        stop(b, token_place(b, tag),
+             "tags (words that begin with \"!\") are not read; leave it out");
 }
 
 static bool is_null_word(const char *text, size_t len)
@@ -150,9 +152,9 @@ static bool is_null_word(const char *text, size_t len)
 }
 
 /* libfyaml's token of a quoted scalar begins behind the quote; people count from the quote. */
-static struct place scalar_place(struct fy_token *token)
+static struct place scalar_place(const struct builder *b, struct fy_token *token)
 {
-    struct place at = token_place(token);
+    struct place at = token_place(b, token);
     enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
 
     if (at.column > 1 && (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED))
@@ -166,7 +168,7 @@ static void on_scalar(struct builder *b, const struct fy_event *e)
     size_t len = 0;
     const char *text = token ? fy_token_get_text(token, &len) : "";
     bool quoted = token && fy_token_scalar_style(token) != FYSS_PLAIN;
-    struct yaml_node *node = new_node(b, YAML_TEXT, scalar_place(token));
+    struct yaml_node *node = new_node(b, YAML_TEXT, scalar_place(b, token));
 
     refuse_tag(b, e->scalar.tag);
     if (b->failed)
@@ -210,9 +212,9 @@ static void on_alias(struct builder *b, struct fy_token *token)
     if (failed)
         stop_no_memory(b);
     else if (!anchor)
-        stop(b, token_place(token), "no anchor (&name) of this name before this alias");
+        stop(b, token_place(b, token), "no anchor (&name) of this name before this alias");
     else if (anchor->node->kind >= YAML_LIST && anchor->node->weight == 0)
-        stop(b, token_place(token), "an alias inside what it stands for");
+        stop(b, token_place(b, token), "an alias inside what it stands for");
     else
         attach(b, anchor->node);
 }
@@ -220,7 +222,7 @@ static void on_alias(struct builder *b, struct fy_token *token)
 static void on_open(struct builder *b, enum yaml_kind kind, struct fy_token *start,
                     struct fy_token *anchor, struct fy_token *tag)
 {
-    struct yaml_node *node = new_node(b, kind, token_place(start));
+    struct yaml_node *node = new_node(b, kind, token_place(b, start));
 
     refuse_tag(b, tag);
     if (b->failed)
@@ -269,7 +271,7 @@ static void on_event(struct builder *b, const struct fy_event *e)
     switch (e->type) {
     case FYET_DOCUMENT_START:
         if (b->started)
-            stop(b, token_place(e->document_start.document_start),
+            stop(b, token_place(b, e->document_start.document_start),
                  "a second document; one file holds one");
         b->started = true;
         break;
@@ -304,19 +306,19 @@ static void report_syntax(struct builder *b, struct fy_diag *diag)
     bool said = false;
 
     while ((e = fy_diag_errors_iterate(diag, &walk)) != NULL) {
-        struct place at = {0};
+        struct place at = {.origin = b->origin};
         char text[256];
 
         if (e->type < FYET_ERROR || !e->msg)
             continue;
         if (e->line > 0 && e->column > 0)
-            at = (struct place){(unsigned)e->line, (unsigned)e->column};
+            at = (struct place){(unsigned)e->line, (unsigned)e->column, b->origin};
         str_clean(text, sizeof text, e->msg, strlen(e->msg));
         report_error(b->report, at, "not YAML: %s", text);
         said = true;
     }
     if (!said)
-        report_error(b->report, (struct place){0}, "not YAML");
+        report_error(b->report, (struct place){.origin = b->origin}, "not YAML");
     b->failed = true;
 }
 
@@ -336,7 +338,7 @@ static void read_events(struct builder *b, struct fy_parser *parser, struct fy_d
 static bool check_characters(struct builder *b, const char *text, size_t len)
 {
     const unsigned char *p = (const unsigned char *)text;
-    struct place at = {1, 1};
+    struct place at = {1, 1, b->origin};
 
     for (size_t i = 0; i < len;) {
         size_t n = str_utf8_sequence(p + i, len - i);
@@ -348,7 +350,11 @@ static bool check_characters(struct builder *b, const char *text, size_t len)
             b->failed = true;
             return false;
         }
-        at = p[i] == '\n' ? (struct place){at.line + 1, 1} : (struct place){at.line, at.column + 1};
+        at.column++;
+        if (p[i] == '\n') {
+            at.line++;
+            at.column = 1;
+        }
         i += n;
     }
     return true;
@@ -364,9 +370,9 @@ static void say_nothing(struct fy_diag *diag, void *user, const char *text, size
 }
 
 const struct yaml_node *yaml_parse(const char *text, size_t len, struct arena *arena,
-                                   struct report *report)
+                                   struct report *report, struct origin *origin)
 {
-    struct builder b = {.arena = arena, .report = report};
+    struct builder b = {.arena = arena, .report = report, .origin = origin};
     struct fy_diag_cfg diag_cfg;
     struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE};
     struct fy_parser *parser = NULL;

@@ -33,11 +33,11 @@ struct yaml_entry {
     struct yaml_entry *next;
 };
 
-/* Parses one document, memory from `arena`, which must outlive the tree. NULL with an error in the
- * report, or NULL without one when the document is empty. Keys that stand twice in one mapping are
- * reported, and the tree is still good to look at. */
+/* Parses one document, memory from `arena`, which must outlive the tree; every place in it is one
+ * of `origin`. NULL with an error in the report, or NULL without one when the document is empty.
+ * Keys that stand twice in one mapping are reported, and the tree is still good to look at. */
 const struct yaml_node *yaml_parse(const char *text, size_t len, struct arena *arena,
-                                   struct report *report);
+                                   struct report *report, struct origin *origin);
 
 /* "a list", "a mapping" …, for messages. */
 const char *yaml_kind_name(enum yaml_kind kind);

@@ -54,7 +54,7 @@ static const struct {
     {"clusters:", "t.yml:1:1: clusters: no value; leave the key out or give one"},
     {"cluster: []", "t.yml:1:1: unknown key \"cluster\"; did you mean \"clusters\"?"},
     {"interval: 3s", "t.yml:1:1: \"interval\" does not belong into the top of the file; it belongs "
-                     "into defaults, a cluster or an endpoint"},
+                     "into defaults, a template, a cluster or an endpoint"},
     {"clusters: [{host: h}]", "t.yml:1:12: this cluster has no name; give \"name\""},
     {"clusters: [{name: '', host: h}]", "t.yml:1:19: name: empty; leave it out or give a value"},
     {"clusters: [{name: \"a\\x07\", host: h}]", "t.yml:1:19: name: a control character at byte 2"},
@@ -145,8 +145,8 @@ static const struct {
     {"clusters: [{name: a, host: h, password_fle: /x}]",
      "t.yml:1:31: unknown key \"password_fle\"; did you mean \"password_file\"?"},
     {"clusters: [{name: a, host: h, <<: {}}]", "t.yml:1:31: merge keys (\"<<\") are not read; what "
-                                               "several share belongs under \"defaults\" or "
-                                               "into their cluster"},
+                                               "several share belongs under \"defaults\", "
+                                               "into a template or into their cluster"},
     {"clusters: [{name: a, host: h, labels: {server: x}}]",
      "t.yml:1:40: labels: \"server\" is a label of the exporter's own; choose another name"},
     {"clusters: [{name: a, host: h, labels: {__a: x}}]",

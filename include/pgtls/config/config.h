@@ -22,6 +22,8 @@ struct config_messages {
     struct config_message {
         enum config_severity severity;
         char *text; /* "pgtls.yml:12:5: unknown key \"intervall\"; did you mean \"interval\"?" */
+        unsigned input; /* which file it is about, in their order from 0; also 0: all of them */
+        bool repeated;  /* said before of the same content, see config/source.h */
     } items[CONFIG_MAX_MESSAGES];
     size_t n, errors, warnings; /* errors and warnings count also those not kept */
 };

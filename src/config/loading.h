@@ -1,0 +1,86 @@
+#pragma once
+/* One loading: all inputs at once, to one endpoint set. Passes over the files: what is at their
+ * tops, then templates, then clusters with what was discovered for them. */
+#include "names.h"
+#include "pgtls/config/source.h"
+#include "report.h"
+#include "resolve.h"
+
+struct arena;
+struct template;
+
+/* What there is to load: one of text, dsn, list and trouble is set. */
+struct load_input {
+    const char *name;
+    const char *text; /* of a file */
+    size_t len;
+    const char *dsn;
+    const struct config_target_list *list;
+    const char *trouble; /* it could not even be read */
+    size_t errors;       /* out: how many are about it */
+};
+
+/* The set, or NULL with at least one error. Nothing is kept of the inputs. */
+struct endpoint_set *load_inputs(struct load_input *inputs, size_t n,
+                                 struct config_messages *messages);
+
+/* One file within a loading. */
+struct file {
+    struct origin *origin;
+    const struct yaml_node *root; /* NULL: it could not be parsed */
+    struct layer top, defaults;
+    bool has_defaults;
+};
+
+/* What was discovered for one cluster, in order. */
+struct found {
+    const struct config_target *target;
+    const struct config_target_list *list;
+    struct origin *origin;
+    struct found *next;
+};
+struct found_cluster {
+    const char *name;
+    struct found *first, *last;
+    bool known;                 /* a file has this cluster */
+    struct found_cluster *self; /* names hand out what is const */
+    struct found_cluster *next;
+};
+
+struct loading {
+    struct report report;
+    struct building building;
+    struct endpoint_set *set;
+    struct arena *scratch; /* trees, templates: what ends with the loading */
+    struct file *files;
+    size_t n_files;
+    const struct file *defaults; /* the first file that has them: they hold for all */
+    struct names clusters, templates, found, endpoint_names;
+    struct template *first_template, *last_template;
+    struct found_cluster *first_found, *last_found;
+    struct place limits_at, buckets_at; /* where they are given; line 0: nowhere */
+};
+
+/* Is this node of the kind that is needed? Reports when not. */
+bool expect_kind(struct loading *l, const struct yaml_node *node, enum yaml_kind kind,
+                 const char *what, const char *hint);
+
+/* "null", written out: takes away what is inherited. */
+bool is_removal(const struct yaml_node *node);
+
+/* Keeps an endpoint's name within bounds. */
+bool check_endpoint_name(struct loading *l, const struct yaml_node *key);
+
+/* Settings of the whole exporter, in settings.c. */
+void load_settings(struct loading *l, const struct file *file);
+
+/* Clusters, in clusters.c. */
+void load_clusters(struct loading *l, const struct file *file);
+
+/* What was discovered: collected before the clusters of the files, which take theirs, and the rest
+ * made into clusters of their own after them. In found.c. */
+void collect_found(struct loading *l, const struct config_target_list *list, struct origin *origin);
+struct found_cluster *find_found(const struct loading *l, const char *cluster);
+void load_found(struct loading *l, struct found_cluster *cluster,
+                const struct endpoint_source *source, const struct template *template);
+void load_found_clusters(struct loading *l);
