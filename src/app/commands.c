@@ -3,6 +3,7 @@
 
 #include "prompt.h"
 #include "setup.h"
+#include "target.h"
 #include "teller.h"
 
 #include "pgtls/base/arena.h"
@@ -21,7 +22,8 @@
 /* One run of `probe`. */
 struct run {
     const struct flags *flags;
-    bool is_string;           /* the target is a connection string */
+    bool is_string;           /* the target is a connection string, or host:port: */
+    char *url;                /* then this */
     struct endpoint_set *all; /* the configuration, or what the string says */
     struct endpoint_set *set; /* what is probed; strings are those of `all` */
     struct server *servers;   /* of `set`, ours to change before they are probed */
@@ -32,11 +34,6 @@ struct run {
 };
 
 /* --- what to probe ---------------------------------------------------------------------------- */
-
-static bool is_connection_string(const char *target)
-{
-    return target && (strstr(target, "://") || strchr(target, '='));
-}
 
 /* Errors always; warnings where nobody else has said them, as for a string. */
 static void print_messages(const struct config_messages *messages, bool warnings)
@@ -53,9 +50,14 @@ static int load(struct run *run)
     int trouble = EXIT_INTERNAL;
 
     if (run->is_string) {
-        run->all = config_load_dsn("connection string", run->flags->target, &messages);
+        run->all = config_load_dsn("connection string", run->url ? run->url : run->flags->target,
+                                   &messages);
         trouble = EXIT_USAGE;
     } else if (setup_nothing_to_load(run->flags->config_file, what)) {
+        if (run->flags->target && run->flags->command == COMMAND_PROBE)
+            fputs("A server itself is probed by host:port or a connection string: pgtls_exporter "
+                  "probe db.example.com:5432\n",
+                  stderr);
         return EXIT_USAGE;
     } else {
         run->all = setup_load(run->flags->config_file, &messages);
@@ -65,44 +67,12 @@ static int load(struct run *run)
     return run->all ? EXIT_UP : trouble;
 }
 
-/* Does "cluster/endpoint", or "cluster" alone, mean this server? */
-static bool means(const char *target, const struct server *s)
-{
-    size_t len = strlen(s->cluster);
-
-    return strncmp(target, s->cluster, len) == 0 &&
-           (target[len] == '\0' ||
-            (target[len] == '/' && strcmp(target + len + 1, s->endpoint) == 0));
-}
-
-static void say_unknown(const struct run *run)
-{
-    const struct endpoint_set *all = run->all;
-    struct arena *arena = arena_new();
-    const char **names = arena ? arena_alloc(arena, (all->n_endpoints + 1) * sizeof *names) : NULL;
-    const char *nearest = NULL;
-    size_t n = 0;
-
-    for (size_t i = 0; names && i < all->n_endpoints; i++) {
-        names[n] = arena_printf(arena, "%s/%s", all->endpoints[i].cluster, all->endpoints[i].name);
-        n += names[n] != NULL;
-    }
-    if (n > 0)
-        nearest = str_nearest(run->flags->target, names, n);
-    fprintf(stderr, "pgtls_exporter: the configuration has no \"%s\"", run->flags->target);
-    if (nearest)
-        fprintf(stderr, "; did you mean \"%s\"?\n", nearest);
-    else
-        fputs("; `pgtls_exporter list` shows what it has\n", stderr);
-    arena_free(arena);
-}
-
-/* Is this server of the configuration to be probed? */
+/* Is this server of the configuration asked for? */
 static bool chosen(const struct run *run, const struct server *s)
 {
     const char *target = run->flags->target;
 
-    return run->is_string || !target || means(target, s);
+    return run->is_string || !target || target_means(target, s);
 }
 
 /* A set of the chosen servers. Returns EXIT_UP when there are some. */
@@ -126,9 +96,9 @@ static int choose(struct run *run)
     run->set->settings = run->all->settings;
     run->set->servers = run->servers;
     run->set->n_servers = n;
-    if (n > 0)
+    if (n > 0 || !run->flags->target)
         return EXIT_UP;
-    say_unknown(run);
+    target_say_unknown(run->flags->target, run->all);
     return EXIT_USAGE;
 }
 
@@ -308,11 +278,20 @@ static int probe_chosen(struct run *run)
     return status;
 }
 
-/* What is asked for must be one thing. Returns EXIT_UP when it is. */
-static int check_target(const struct run *run)
+/* What is asked for must be one thing. Returns EXIT_UP when it is. A server by its address is in
+ * the configuration if one is given; else it is a connection string that wants nothing but its
+ * scheme. */
+static int read_target(struct run *run)
 {
     const struct flags *flags = run->flags;
+    bool address = flags->target && !flags->config_file && target_is_address(flags->target);
 
+    run->is_string = address || (flags->target && target_is_string(flags->target));
+    if (address && asprintf(&run->url, "postgresql://%s", flags->target) < 0) {
+        run->url = NULL;
+        fputs("pgtls_exporter: out of memory\n", stderr);
+        return EXIT_INTERNAL;
+    }
     if (flags->all && flags->target)
         fputs("pgtls_exporter: --all and a target exclude each other\n", stderr);
     else if (run->is_string && flags->config_file)
@@ -324,8 +303,8 @@ static int check_target(const struct run *run)
 
 int command_probe(const struct flags *flags)
 {
-    struct run run = {.flags = flags, .is_string = is_connection_string(flags->target)};
-    int status = check_target(&run);
+    struct run run = {.flags = flags};
+    int status = read_target(&run);
 
     if (status != EXIT_UP)
         return status;
@@ -343,9 +322,23 @@ int command_probe(const struct flags *flags)
     if (status == EXIT_UP)
         status = probe_chosen(&run);
     secret_wipe(&run.password);
+    if (run.url) /* it may hold a password */
+        str_wipe(run.url, strlen(run.url));
+    free(run.url);
     endpoint_set_unref(run.set);
     endpoint_set_unref(run.all);
     return status;
+}
+
+static void keep_shard(struct run *run, struct shard shard)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < run->set->n_servers; i++) {
+        if (shard_of(run->servers[i].cluster, shard.total) == shard.ordinal)
+            run->servers[n++] = run->servers[i];
+    }
+    run->set->n_servers = n;
 }
 
 int command_list(const struct flags *flags)
@@ -362,14 +355,16 @@ int command_list(const struct flags *flags)
     status = load(&run);
     if (status != EXIT_UP)
         return status;
-    if (flags->shard >= 0 || flags->shard_of_name)
-        shard_keep(run.all, shard);
-    if (flags->json)
-        status = report_list_json(run.all, total, &text) ? EXIT_UP : EXIT_INTERNAL;
-    else
-        report_list(run.all, total, &style, &text);
+    status = choose(&run);
+    if (status == EXIT_UP && (flags->shard >= 0 || flags->shard_of_name))
+        keep_shard(&run, shard);
+    if (status == EXIT_UP && flags->json)
+        status = report_list_json(run.set, total, &text) ? EXIT_UP : EXIT_INTERNAL;
+    else if (status == EXIT_UP)
+        report_list(run.set, total, &style, &text);
     if (!teller_write(&text))
         status = EXIT_INTERNAL;
+    endpoint_set_unref(run.set);
     endpoint_set_unref(run.all);
     return status;
 }

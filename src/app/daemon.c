@@ -120,6 +120,21 @@ static const char *first_error(const struct config_messages *messages)
     return "out of memory";
 }
 
+/* An environment stays what it was when the process was started. Saying that it was read again
+ * would send somebody looking for why nothing changed. */
+static bool nothing_to_reload(const struct daemon *d, char *reason, size_t size)
+{
+    static const char why[] =
+        "nothing to reload: DATABASE_URL is what it was at the start; restart "
+        "to change it (secrets and certificates are read again by themselves)";
+
+    if (d->flags->config_file || !d->self.ready)
+        return false;
+    str_copy(reason, size, why);
+    LOG(WARN, "Nothing reloaded", {"reason", why});
+    return true;
+}
+
 /* Loads and swaps in a generation; the old one stays in force when that fails, for this reason. */
 static bool reload(struct daemon *d, char *reason, size_t size)
 {
@@ -171,7 +186,8 @@ static void on_hangup(uv_signal_t *signal, int number)
     char reason[REASON_SIZE];
 
     (void)number;
-    reload(signal->data, reason, sizeof reason);
+    if (!nothing_to_reload(signal->data, reason, sizeof reason))
+        reload(signal->data, reason, sizeof reason);
 }
 
 static void on_reload_request(uv_async_t *async)
@@ -184,7 +200,7 @@ static void on_reload_request(uv_async_t *async)
     pthread_mutex_lock(&d->lock);
     asked = d->asked; /* who asks from now on wants what he has changed by now */
     pthread_mutex_unlock(&d->lock);
-    ok = reload(d, reason, sizeof reason);
+    ok = nothing_to_reload(d, reason, sizeof reason) || reload(d, reason, sizeof reason);
     pthread_mutex_lock(&d->lock);
     d->outcome = ok;
     d->answers = asked;

@@ -189,7 +189,7 @@ static const struct {
          false},
     [COMMAND_PROBE] =
         {"probe",
-         "usage: pgtls_exporter probe CONNECTION-STRING [flags]\n"
+         "usage: pgtls_exporter probe CONNECTION-STRING | HOST:PORT [flags]\n"
          "       pgtls_exporter probe --config.file=FILE CLUSTER/ENDPOINT [flags]\n"
          "       pgtls_exporter probe --config.file=FILE --all [flags]\n",
          "Probes once, as the exporter does all the time, and tells what it saw: how long\n"
@@ -206,15 +206,17 @@ static const struct {
          "passfile the string names, else asked for on a terminal.\n"
          "Exit status: 0 up, 1 down, 2 wrong usage, 3 our own side failed.\n",
          true},
-    [COMMAND_LIST] = {"list", "usage: pgtls_exporter list --config.file=FILE [flags]\n",
-                      "Lists the servers of the configuration: what would be watched, and how.\n",
-                      "\nExamples:\n"
-                      "  pgtls_exporter list --config.file=pgtls.yml\n"
-                      "  pgtls_exporter list --config.file=pgtls.yml --total-shards=3\n"
-                      "  pgtls_exporter list --config.file=pgtls.yml --json | jq -r "
-                      "'.servers[].server'\n"
-                      "\nExit status: 0 good, 2 wrong usage, 3 the configuration cannot be read.\n",
-                      false},
+    [COMMAND_LIST] =
+        {"list", "usage: pgtls_exporter list --config.file=FILE [CLUSTER[/ENDPOINT]] [flags]\n",
+         "Lists the servers of the configuration: what would be watched, and how.\n",
+         "\nExamples:\n"
+         "  pgtls_exporter list --config.file=pgtls.yml\n"
+         "  pgtls_exporter list --config.file=pgtls.yml orders\n"
+         "  pgtls_exporter list --config.file=pgtls.yml --total-shards=3\n"
+         "  pgtls_exporter list --config.file=pgtls.yml --json | jq -r "
+         "'.servers[].server'\n"
+         "\nExit status: 0 good, 2 wrong usage, 3 the configuration cannot be read.\n",
+         true},
 };
 
 static bool takes(enum command command, const struct flag *flag)
@@ -302,6 +304,21 @@ static bool parse_one(struct flags *flags, int argc, char **argv, int *i, FILE *
     return true;
 }
 
+/* Words that other programs have as commands and this one as flags. */
+static const char *find_flag_meant(const char *word)
+{
+    static const char *const words[][2] = {{"help", "--help"},
+                                           {"version", "--version"},
+                                           {"check", "--config.check"},
+                                           {"validate", "--config.check"}};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(words[i][0], word) == 0)
+            return words[i][1];
+    }
+    return NULL;
+}
+
 /* The first argument is a command unless it is a flag. */
 static bool parse_command(struct flags *flags, const char *arg, FILE *err)
 {
@@ -314,13 +331,20 @@ static bool parse_command(struct flags *flags, const char *arg, FILE *err)
             return true;
     }
     flags->command = COMMAND_WATCH;
-    nearest = str_nearest(arg, names + 1, COMMAND_COUNT - 1);
+    nearest = find_flag_meant(arg);
+    if (!nearest)
+        nearest = str_nearest(arg, names + 1, COMMAND_COUNT - 1);
     /* Somebody may have forgotten "probe" before a connection string: not repeated either. */
     if (strpbrk(arg, ":=/"))
         fputs("pgtls_exporter: not a flag; did you mean \"probe\" and then that?\n", err);
+    else if (nearest)
+        fprintf(err, "pgtls_exporter: unknown command \"%s\"; did you mean \"%s\"?\n", arg,
+                nearest);
     else
-        fprintf(err, "pgtls_exporter: unknown command \"%s\"%s%s%s\n", arg,
-                nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+        fprintf(err,
+                "pgtls_exporter: unknown command \"%s\"; there are \"probe\" and \"list\", and "
+                "without one it watches\n",
+                arg);
     return false;
 }
 

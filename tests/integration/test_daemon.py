@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from lab.process import wait_for
 from lab import exporter as lab_exporter
 from lab.exporter import endpoint_of, one_cluster
 
@@ -135,6 +136,17 @@ def test_database_url_alone_suffices(lab, trust, exporter):
                                           "server": f"localhost:{server.port}"}
 
 
+def test_database_url_is_not_said_to_be_reloaded(exporter):
+    """The environment of a process does not change: the answer says so."""
+    daemon = exporter(environment={"DATABASE_URL": "host=127.0.0.1 port=1"})
+    answer = daemon.request("POST", "/-/reload")
+    assert answer.status == 200 and "nothing to reload" in answer.text and "restart" in answer.text
+    daemon.program.signal(signal.SIGHUP)
+    wait_for(lambda: daemon.log().count('msg="Nothing reloaded"') == 2, 10, "the log to say so")
+    assert daemon.log().count('msg="Configuration loaded"') == 1
+    assert daemon.scrape().value("pgtls_config_last_reload_successful") == 1
+
+
 def test_a_password_in_database_url_is_never_shown(lab, exporter):
     server = lab.postgres()
     daemon = exporter(environment={
@@ -192,7 +204,7 @@ def test_the_log_tells_changes_not_probes(lab, trust, exporter):
 
 
 def test_json_logs_are_json(exporter):
-    daemon = exporter(NOBODY, arguments=["--log.format=json"], ready=False)
+    daemon = exporter(NOBODY, arguments=["--log.format=JSON"], ready=False)  # in any case, as levels are
     daemon.program.wait_ready(lambda: "Listening on" in daemon.log())
     lines = [json.loads(line) for line in daemon.log().splitlines()]
     assert all({"time", "level", "msg"} <= line.keys() for line in lines)

@@ -255,7 +255,9 @@ def test_database_url_is_an_endpoint_too(lab, trust):
 
 
 @pytest.mark.parametrize("arguments, said", [
-    (["lab/wriet"], 'did you mean "lab/write"'), (["nowhere"], "has no"), ([], "which one"),
+    (["lab/wriet"], 'did you mean "lab/write"'), (["nowhere"], "its clusters are lab\n"), ([], "which one"),
+    (["lba"], 'did you mean "lab"?'), (["lab/reporting"], "that cluster has write, admin, public, secret, hang\n"),
+    (["nosuch/endpoint"], "its clusters are lab"), (["localhost:1"], "is probed without --config.file"),
     (["--all", "lab/write"], "exclude"), (["--al"], "did you mean"), (["--timeout=5"], "10ms to 60s"),
     (["--color=maybe"], "auto, always or never"), (["lab/write", "lab/admin"], "one connection string"),
     (["host=x sslmode=require"], "needs no --config.file")])
@@ -278,6 +280,47 @@ def test_a_connection_string_without_the_command_is_not_repeated():
 def test_a_configuration_that_is_not_there_is_3():
     assert probe("--config.file=/nonexistent", "a/b").returncode == INTERNAL
     assert lab_exporter.run("list", "--config.file=/nonexistent").returncode == INTERNAL
+
+
+def test_a_server_by_host_and_port(lab, trust, configuration):
+    """What people type; a server of the configuration is found by it, too."""
+    server = lab.postgres()
+    (found,) = document(f"localhost:{server.port}")["servers"]
+    assert (found["status"], found["server"], found["sslmode"]) == ("ok", f"localhost:{server.port}", "prefer")
+    assert found["cluster"] is None and phases(found, "not_tried") == ["startup", "auth", "query"]
+    assert only(f"u_trust@localhost:{server.port}/app")["phases"]["query"]["state"] == "completed"
+    named = document(configuration, f"127.0.0.1:{server.port}")["servers"]
+    assert {s["endpoint"] for s in named} == {"write", "admin", "secret"}
+
+
+@pytest.mark.parametrize("command", [("probe",), ("list",)])
+def test_a_password_in_a_target_is_not_repeated(configuration, command):
+    for target in ("u:s3cr3t@h:1", "u:s3cr3t@h:1/d"):
+        result = lab_exporter.run(*command, configuration, target)
+        assert result.returncode == USAGE and "s3cr3t" not in result.stderr + result.stdout
+
+
+def test_list_of_one_cluster_or_endpoint(configuration):
+    result = lab_exporter.run("list", configuration, "lab/admin")
+    assert result.returncode == 0 and re.findall(r"^lab/(\w+)", result.stdout, re.M) == ["admin"]
+    assert len(json.loads(lab_exporter.run("list", configuration, "lab", "--json").stdout)["servers"]) == 5
+    for argument, said in (("lba", 'did you mean "lab"?'), ("postgresql://u:s3cr3t@h", "CLUSTER/ENDPOINT")):
+        result = lab_exporter.run("list", configuration, argument)
+        assert result.returncode == USAGE and result.stdout == ""
+        assert said in result.stderr and "s3cr3t" not in result.stderr
+
+
+@pytest.mark.parametrize("word, said", [
+    ("prob", 'did you mean "probe"?'), ("lst", 'did you mean "list"?'), ("help", 'did you mean "--help"?'),
+    ("check", 'did you mean "--config.check"?'), ("watch", '"probe" and "list"')])
+def test_a_word_that_is_no_command(word, said):
+    result = lab_exporter.run(word)
+    assert result.returncode == USAGE and said in result.stderr and result.stdout == ""
+
+
+def test_a_lonely_name_is_told_how_to_probe_a_server():
+    result = probe("db.example.com")
+    assert result.returncode == USAGE and "probe db.example.com:5432" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["probe", "list"])
