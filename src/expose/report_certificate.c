@@ -90,21 +90,18 @@ static void verdict_line(const struct writer *w, const struct report *r,
 {
     bool yes = line->verdict == VERDICT_YES, no = line->verdict == VERDICT_NO;
     enum mark mark = yes ? MARK_GOOD : !no ? MARK_NONE : line->demanded ? MARK_BAD : MARK_WARN;
-    char text[1280]; /* gcc -O2 takes a reason to be 1151 bytes long */
+    struct buf text = BUF_INIT(2048);
 
-    snprintf(text, sizeof text, "%s%s%s%s",
-             yes  ? line->good
-             : no ? bad
-                  : "not judged",
-             no && !line->demanded ? "; sslmode " : "",
-             no && !line->demanded ? sslmode_name(r->server->sslmode) : "",
-             no && !line->demanded ? " does not ask for it" : "");
+    buf_add_str(&text, yes ? line->good : no ? bad : "not judged");
+    if (no && !line->demanded)
+        buf_addf(&text, "; sslmode %s does not ask for it", sslmode_name(r->server->sslmode));
     write_spaces(w, REPORT_INDENT);
     write_mark(w, mark);
     write_spaces(w, 1);
     write_padded(w, TINT_NONE, line->name, VERDICT_COLUMNS);
-    write_wrapped(w, no ? mark_tint(mark) : TINT_NONE, text, REPORT_INDENT + 2 + VERDICT_COLUMNS,
-                  REPORT_INDENT + 2 + VERDICT_COLUMNS);
+    write_wrapped(w, no ? mark_tint(mark) : TINT_NONE, buf_text(&text),
+                  REPORT_INDENT + 2 + VERDICT_COLUMNS, REPORT_INDENT + 2 + VERDICT_COLUMNS);
+    buf_deinit(&text);
 }
 
 /* The trust store as people know it. */

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from lab.process import wait_for
 from lab import exporter as lab_exporter
 from lab.exporter import endpoint_of, one_cluster
+from lab.process import wait_for
 
 NOBODY = one_cluster({"write": {"host": "127.0.0.1", "port": 1}})
 
