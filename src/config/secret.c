@@ -2,10 +2,10 @@
 #include "pgtls/config/secret.h"
 
 #include "passfile.h"
+#include "pgtls/base/file.h"
 #include "pgtls/base/str.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,27 +36,10 @@ void secret_wipe(struct secret *secret)
     str_wipe(secret, sizeof *secret);
 }
 
-/* A regular file only: opening or reading anything else could block. -1 with a reason. */
-static int open_regular(const char *path, char *error, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct stat st;
-
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        return fd;
-    if (fd < 0)
-        fail(error, size, "%s: %s", path, strerror(errno));
-    else
-        fail(error, size, "%s: not a regular file", path);
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
 /* Reads at most `max` bytes. Returns how many, -1 with a reason, also when there are more. */
 static ssize_t read_all(const char *path, char *to, size_t max, char *error, size_t size)
 {
-    int fd = open_regular(path, error, size);
+    int fd = file_open(path, max, error, size);
     size_t len = 0;
     char one_more;
     ssize_t n = -1;
@@ -98,6 +81,8 @@ static bool read_from_file(const char *path, struct secret *secret, char *error,
         fail(error, size, "%s: longer than %zu bytes", path, SECRET_MAX_BYTES);
     else if (n >= 0 && memchr(text, '\0', len))
         fail(error, size, "%s: holds a NUL byte", path);
+    else if (n >= 0 && memchr(text, '\n', len))
+        fail(error, size, "%s: more than one line; a secret is one", path);
     else
         ok = n >= 0;
     if (ok) {
@@ -116,6 +101,8 @@ static bool read_from_text(const char *text, const char *what, struct secret *se
         return fail(error, size, "%s is not set", what);
     if (text[0] == '\0')
         return fail(error, size, "%s is empty", what);
+    if (strchr(text, '\n'))
+        return fail(error, size, "%s has more than one line; a secret is one", what);
     if (strlen(text) > SECRET_MAX_BYTES)
         return fail(error, size, "%s is longer than %zu bytes", what, SECRET_MAX_BYTES);
     secret->present = str_copy(secret->text, sizeof secret->text, text);
@@ -191,21 +178,33 @@ bool secret_read(const struct secret_ref *ref, const struct server *server, stru
     return fail(error, size, "unknown kind of secret");
 }
 
-uint64_t secret_generation(const struct secret_ref *ref)
+/* Through symbolic links. The time of change also tells of what keeps the other one (cp -p). */
+static uint64_t add_file(uint64_t hash, const char *path)
 {
-    struct stat st;
-    uint64_t parts[5], hash = STR_HASH_START;
-    const unsigned char *bytes = (const unsigned char *)parts;
+    struct stat st = {0};
+    char text[160];
 
-    if ((ref->source != SECRET_FILE && ref->source != SECRET_PASSFILE) ||
-        stat(ref->value, &st) != 0)
-        return 0;
-    parts[0] = (uint64_t)st.st_dev;
-    parts[1] = (uint64_t)st.st_ino;
-    parts[2] = (uint64_t)st.st_size;
-    parts[3] = (uint64_t)st.st_mtim.tv_sec;
-    parts[4] = (uint64_t)st.st_mtim.tv_nsec;
-    for (size_t i = 0; i < sizeof parts; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return hash ? hash : 1;
+    if (stat(path, &st) != 0)
+        memset(&st, 0, sizeof st);
+    snprintf(text, sizeof text, "%llu.%llu.%lld.%lld.%ld.%lld.%ld|", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+             st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+    return str_hash(hash, text);
+}
+
+uint64_t secret_generation(const struct server *s)
+{
+    const struct secret_ref *refs[] = {&s->password, &s->sslpassword};
+    const char *const files[] = {s->sslcert, s->sslkey};
+    uint64_t hash = STR_HASH_START;
+
+    for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
+        if (refs[i]->source == SECRET_FILE || refs[i]->source == SECRET_PASSFILE)
+            hash = add_file(hash, refs[i]->value);
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (files[i])
+            hash = add_file(hash, files[i]);
+    }
+    return hash;
 }

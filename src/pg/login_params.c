@@ -2,6 +2,8 @@
  * so what is unset is named as something that does not exist. */
 #include "login_params.h"
 
+#include "pgtls/base/file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +11,8 @@
 #include <unistd.h>
 
 #define NOWHERE "/nonexistent/pgtls"
+
+#define MAX_FILE_BYTES ((size_t)16 * 1024 * 1024)
 
 /* Stands where libpq would look for a password elsewhere. Never sent: a login without a password
  * ends when a server asks for one, before libpq answers. */
@@ -43,6 +47,18 @@ static bool refuse(struct login_conninfo *c, enum internal_reason reason, const 
 static const char *secret_text(const struct secret *secret)
 {
     return secret && secret->present ? secret->text : NULL;
+}
+
+/* May libpq open this file? It would wait for a pipe. */
+static bool may_open(struct login_conninfo *c, const char *what, const char *path)
+{
+    char reason[200];
+
+    if (!file_check(path, MAX_FILE_BYTES, reason, sizeof reason))
+        return refuse(c, INTERNAL_LOCAL_FILE, what, reason, 0);
+    if (access(path, R_OK) != 0)
+        return refuse(c, INTERNAL_LOCAL_FILE, what, path, errno);
+    return true;
 }
 
 /* The chain is verified where this sslmode demands it, and where a pin stands in for it. */
@@ -111,8 +127,8 @@ static bool trust(struct login_conninfo *c, const struct login_params *p)
         path = p->bundle_path;
     if (!path)
         return refuse(c, INTERNAL_LOCAL_FILE, "no system trust store found", "", 0);
-    if (access(path, R_OK) != 0)
-        return refuse(c, INTERNAL_LOCAL_FILE, "cannot read CA file", path, errno);
+    if (!may_open(c, "cannot read CA file", path))
+        return false;
     set(c, "sslrootcert", path);
     return true;
 }
@@ -161,6 +177,22 @@ static bool where(struct login_conninfo *c, const struct login_params *p)
     return true;
 }
 
+/* What libpq opens beside the trusted certificates. */
+static bool may_open_all(struct login_conninfo *c, const struct login_params *p)
+{
+    const struct {
+        const char *what, *path;
+    } files[] = {{"cannot read the revocation list", p->server->sslcrl},
+                 {"cannot read the client certificate", p->server->sslcert},
+                 {"cannot read the client key", p->server->sslkey}};
+
+    for (size_t i = 0; i < sizeof files / sizeof *files && p->tls; i++) {
+        if (files[i].path && !may_open(c, files[i].what, files[i].path))
+            return false;
+    }
+    return true;
+}
+
 bool login_conninfo_build(struct login_conninfo *c, const struct login_params *p,
                           const struct login_features *features)
 {
@@ -168,7 +200,7 @@ bool login_conninfo_build(struct login_conninfo *c, const struct login_params *p
 
     c->n = 0;
     c->trust_fd = -1;
-    if (!where(c, p))
+    if (!where(c, p) || !may_open_all(c, p))
         return false;
     set(c, "user", s->user);
     set_or(c, "dbname", s->dbname, s->user);

@@ -62,7 +62,7 @@ static enum step start(struct probe *p)
     enum internal_reason reason;
     char text[256] = "";
 
-    p->secret_generation = secret_generation(&p->server->password);
+    p->secret_generation = secret_generation(p->server);
     p->login = login_start(&start, &reason, text, sizeof text);
     return p->login ? STEP_NEXT : probe_fail_local(p, reason, text);
 }

@@ -224,13 +224,16 @@ static void update_sessions(struct watched *w, const struct server *before)
 /* --- results ------------------------------------------------------------------------------------
  */
 
-/* A login that failed while its secret was being replaced is tried once more, uncounted. */
+/* A login that failed while what it shows was being replaced is tried once more, uncounted: with a
+ * password or a certificate that is refused, and with a file that was caught half written. */
 static bool retry_with_new_secret(struct watched *w, const struct probe *p)
 {
-    bool auth = fault_row(p->observation.fault)->class == FAULT_CLASS_AUTH;
+    const struct fault_row *row = fault_row(p->observation.fault);
+    bool refused = row->class == FAULT_CLASS_AUTH || row->class == FAULT_CLASS_CERTIFICATE ||
+                   row->internal == INTERNAL_SECRET;
 
-    if (p->observation.probe != PROBE_LOGIN || !auth || w->retried ||
-        secret_generation(&w->server->password) == p->secret_generation) {
+    if (p->observation.probe != PROBE_LOGIN || !refused || w->retried ||
+        secret_generation(w->server) == p->secret_generation) {
         w->retried = false;
         return false;
     }
@@ -239,13 +242,13 @@ static bool retry_with_new_secret(struct watched *w, const struct probe *p)
     return true;
 }
 
-/* A login that backs off need not wait when its secret has changed since. */
+/* A login that failed, refused or for want of its secret, need not wait for its turn when that has
+ * changed since. */
 static void cut_backoff(struct watched *w, int64_t now_ns)
 {
     struct slot *login = &w->slots[PROBE_LOGIN];
 
-    if (login->failures > 0 && login->due_ns > now_ns &&
-        secret_generation(&w->server->password) != w->secret_seen)
+    if (!w->login_good && login->due_ns > now_ns && secret_generation(w->server) != w->secret_seen)
         login->due_ns = now_ns;
 }
 

@@ -2,6 +2,7 @@
 #include "tls.h"
 
 #include "pgtls/base/clock.h"
+#include "pgtls/base/file.h"
 #include "pgtls/base/str.h"
 #include "pgtls/config/secret.h"
 
@@ -18,6 +19,7 @@
 #define FORGET_AFTER_NS (600 * NS_PER_S) /* a policy nobody uses */
 #define KEY_SIZE        2048
 #define N_FILES         4
+#define MAX_FILE_BYTES  ((size_t)16 * 1024 * 1024) /* of any; the system's bundle has 220 KiB */
 
 struct trust {
     struct trust *next;
@@ -146,13 +148,14 @@ static uint64_t files_signature(const struct trust_cache *cache, const struct se
 
     for (size_t i = 0; i < N_FILES; i++) {
         struct stat st = {0};
-        char text[128];
+        char text[192];
 
         if (paths[i] && stat(paths[i], &st) < 0)
             memset(&st, 0, sizeof st);
-        snprintf(text, sizeof text, "%llu.%llu.%lld.%lld.%ld|", (unsigned long long)st.st_dev,
-                 (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-                 st.st_mtim.tv_nsec);
+        snprintf(text, sizeof text, "%llu.%llu.%lld.%lld.%ld.%lld.%ld|",
+                 (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+                 (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                 (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
         signature = str_hash(signature, text);
     }
     return signature;
@@ -166,13 +169,24 @@ static bool fail(const struct trouble *t, enum internal_reason reason, const cha
     const char *why = ERR_reason_error_string(ERR_peek_last_error());
 
     *t->reason = reason;
-    if (path && access(path, F_OK) < 0)
-        why = "the file does not exist or its directory cannot be entered";
-    else if (path && access(path, R_OK) < 0)
+    if (path && access(path, R_OK) < 0)
         why = "permission denied";
     snprintf(t->text, t->size, "%s%s%s%s: %s", what, path ? " \"" : "", path ? path : "",
              path ? "\"" : "", why ? why : "unknown error");
     ERR_clear_error();
+    return false;
+}
+
+/* What a file that OpenSSL is to open is must be known before: it would wait for a pipe, and read a
+ * device to its end. */
+static bool look_at(const char *what, const char *path, const struct trouble *t)
+{
+    char reason[256];
+
+    if (file_check(path, MAX_FILE_BYTES, reason, sizeof reason))
+        return true;
+    *t->reason = INTERNAL_LOCAL_FILE;
+    snprintf(t->text, t->size, "%s: %s", what, reason);
     return false;
 }
 
@@ -186,11 +200,15 @@ static bool load_roots(struct trust *t, const struct trust_cache *cache, const s
                    ? fail(trouble, INTERNAL_LOCAL_FILE,
                           "no system trust store found; set sslrootcert to a file", NULL)
                    : true;
+    if (!look_at("cannot load the trusted certificates", path, trouble))
+        return false;
     if (SSL_CTX_load_verify_file(t->context, path) != 1)
         return fail(trouble, INTERNAL_LOCAL_FILE, "cannot load the trusted certificates", path);
     if (s->sslcrl) {
         X509_STORE *store = SSL_CTX_get_cert_store(t->context);
 
+        if (!look_at("cannot load the revocation list", s->sslcrl, trouble))
+            return false;
         if (X509_STORE_load_file(store, s->sslcrl) != 1)
             return fail(trouble, INTERNAL_LOCAL_FILE, "cannot load the revocation list", s->sslcrl);
         X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
@@ -218,6 +236,9 @@ static bool load_client_certificate(struct trust *t, const struct server *s,
 
     if (!s->sslcert)
         return true;
+    if (!look_at("cannot load the client certificate", s->sslcert, trouble) ||
+        (s->sslkey && !look_at("cannot load the client key", s->sslkey, trouble)))
+        return false;
     if (SSL_CTX_use_certificate_chain_file(t->context, s->sslcert) != 1)
         return fail(trouble, INTERNAL_LOCAL_FILE, "cannot load the client certificate", s->sslcert);
     if (!secret_read(&s->sslpassword, s, &secret, trouble->text, trouble->size)) {

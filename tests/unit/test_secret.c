@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -42,9 +44,8 @@ static void test_file_loses_one_newline(void **state)
     static const struct {
         const char *bytes, *secret;
     } rows[] = {
-        {"hunter2", "hunter2"},           {"hunter2\n", "hunter2"}, {"hunter2\r\n", "hunter2"},
-        {"hunter2\n\n", "hunter2\n"},     {" a b \n", " a b "},     {"hunter2\r", "hunter2\r"},
-        {"caf\xc3\xa9\n", "caf\xc3\xa9"},
+        {"hunter2", "hunter2"}, {"hunter2\n", "hunter2"},   {"hunter2\r\n", "hunter2"},
+        {" a b \n", " a b "},   {"hunter2\r", "hunter2\r"}, {"caf\xc3\xa9\n", "caf\xc3\xa9"},
     };
     struct secret secret;
     char error[256];
@@ -81,26 +82,47 @@ static void test_file_that_is_no_secret(void **state)
     assert_false(read_file_with("", 0, &secret, error));
     assert_non_null(strstr(error, "empty"));
     assert_false(read_file_with("\n", 1, &secret, error));
+    assert_false(read_file_with("hunter2\n\n", 9, &secret, error));
+    assert_non_null(strstr(error, "more than one line"));
+    assert_false(read_file_with("hunter2\nsecond", 14, &secret, error));
+    assert_null(strstr(error, "hunter2"));
+    assert_false(secret.present);
     assert_false(secret_read(&ref, &server, &secret, error, sizeof error));
     assert_string_equal(error, "/nonexistent/password: No such file or directory");
-    ref.value = directory;
-    assert_false(secret_read(&ref, &server, &secret, error, sizeof error));
-    assert_non_null(strstr(error, "not a regular file"));
 }
 
-/* Opening a pipe nobody writes to would stall the loop. */
-static void test_pipe_does_not_block(void **state)
+/* None of them may block, nor be read to its end, and each is named. */
+static void test_what_is_no_file(void **state)
 {
-    struct secret_ref ref = {SECRET_FILE, path};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct secret_ref ref = {SECRET_FILE, directory};
     struct secret secret;
     char error[256];
+    int sock = socket(AF_UNIX, SOCK_STREAM, 0);
 
     (void)state;
-    unlink(path);
-    assert_int_equal(mkfifo(path, 0600), 0);
     alarm(5);
     assert_false(secret_read(&ref, &server, &secret, error, sizeof error));
+    assert_non_null(strstr(error, ": a directory, not a regular file"));
+    ref.value = "/dev/zero";
+    assert_false(secret_read(&ref, &server, &secret, error, sizeof error));
+    assert_string_equal(error, "/dev/zero: a character device, not a regular file");
+    ref.value = path;
+    unlink(path);
+    assert_int_equal(symlink("/nonexistent/password", path), 0);
+    assert_false(secret_read(&ref, &server, &secret, error, sizeof error));
+    assert_non_null(strstr(error, ": a link to a file that does not exist"));
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_false(secret_read(&ref, &server, &secret, error, sizeof error));
+    assert_non_null(strstr(error, ": a named pipe, not a regular file"));
+    unlink(path);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    assert_int_equal(bind(sock, (struct sockaddr *)&address, sizeof address), 0);
+    assert_false(secret_read(&ref, &server, &secret, error, sizeof error));
+    assert_non_null(strstr(error, ": a socket, not a regular file"));
     alarm(0);
+    close(sock);
     unlink(path);
 }
 
@@ -122,7 +144,11 @@ static void test_environment(void **state)
     secret_wipe(&secret);
     assert_false(secret.present);
     assert_int_equal(secret.text[0], 0);
-    assert_int_equal(secret_generation(&ref), 0);
+    setenv("PGTLS_TEST_SECRET", "hunter2\n", 1);
+    assert_false(secret_read(&ref, &server, &secret, error, sizeof error));
+    assert_string_equal(error,
+                        "environment variable PGTLS_TEST_SECRET has more than one line; a secret "
+                        "is one");
     ref = (struct secret_ref){SECRET_NONE, NULL};
     assert_true(secret_read(&ref, &server, &secret, error, sizeof error));
     assert_false(secret.present);
@@ -220,33 +246,43 @@ static void test_passfile_password_too_long(void **state)
     assert_int_equal(strlen(secret.text), SECRET_MAX_BYTES);
 }
 
-static void test_generation_follows_the_file(void **state)
+static void test_generation_follows_the_files(void **state)
 {
     const struct timespec times[2] = {{1700000000, 0}, {1700000000, 0}};
     char other[80], link_path[80];
-    struct secret_ref ref = {SECRET_FILE, path}, link_ref = {SECRET_FILE, link_path};
-    uint64_t before, linked;
+    struct server s = {.password = {SECRET_FILE, path}};
+    struct server linked = {.sslpassword = {SECRET_FILE, link_path}};
+    const struct server with_key = {.sslkey = path};
+    uint64_t before, key_before, linked_before, none;
 
     (void)state;
     snprintf(other, sizeof other, "%s/other", directory);
     snprintf(link_path, sizeof link_path, "%s/link", directory);
     write_bytes("one", 3);
-    before = secret_generation(&ref);
-    assert_int_not_equal(before, 0);
-    assert_true(before == secret_generation(&ref));
+    before = secret_generation(&s);
+    key_before = secret_generation(&with_key);
+    assert_true(before == secret_generation(&s));
     assert_int_equal(symlink(path, link_path), 0);
     write_bytes("other", 5);
-    assert_true(before != secret_generation(&ref));
+    assert_true(before != secret_generation(&s));
+    assert_true(key_before != secret_generation(&with_key));
     /* A link that is swapped, as Kubernetes does with ..data, to a file that looks the same. */
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
-    linked = secret_generation(&link_ref);
+    linked_before = secret_generation(&linked);
+    before = secret_generation(&s);
     assert_int_equal(rename(path, other), 0);
-    assert_int_equal(secret_generation(&ref), 0);
+    none = secret_generation(&s);
+    assert_true(none != before);
     write_bytes("three", 5);
+    assert_true(none != secret_generation(&s));
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     assert_int_equal(unlink(link_path), 0);
     assert_int_equal(symlink(path, link_path), 0);
-    assert_true(linked != secret_generation(&link_ref));
+    assert_true(linked_before != secret_generation(&linked));
+    /* What is in no file cannot change. */
+    s.password = (struct secret_ref){SECRET_ENVIRONMENT, "PGTLS_TEST_SECRET"};
+    before = secret_generation(&s);
+    assert_true(before == secret_generation(&s));
     unlink(link_path);
     unlink(other);
 }
@@ -272,11 +308,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file_loses_one_newline),
         cmocka_unit_test(test_file_that_is_no_secret),
-        cmocka_unit_test(test_pipe_does_not_block),
+        cmocka_unit_test(test_what_is_no_file),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_passfile_is_matched_as_libpq_does),
         cmocka_unit_test(test_passfile_password_too_long),
-        cmocka_unit_test(test_generation_follows_the_file),
+        cmocka_unit_test(test_generation_follows_the_files),
     };
 
     return cmocka_run_group_tests_name("secret", tests, setup, teardown);

@@ -22,7 +22,8 @@ void secret_wipe(struct secret *secret);
 bool secret_read(const struct secret_ref *ref, const struct server *server, struct secret *secret,
                  char *error, size_t size);
 
-/* A value that changes when the secret may have changed (inode, size, mtime of the file the
- * reference leads to; through symbolic links, so that Kubernetes's ..data swap shows), 0 when there
- * is nothing to look at. Cheap: one stat. */
-uint64_t secret_generation(const struct secret_ref *ref);
+/* A value that changes when something may have changed that a login of this server shows: the files
+ * of its password, its client certificate and key and their passphrase (device, inode, size, both
+ * times; through symbolic links, so that Kubernetes's ..data swap shows). What is not in a file
+ * cannot change. Cheap: a stat each. */
+uint64_t secret_generation(const struct server *server);

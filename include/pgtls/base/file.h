@@ -1,0 +1,12 @@
+#pragma once
+/* Files that somebody else names, and may replace by anything at any time. */
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Is this a regular file of at most `max` bytes? Opening or reading anything else (a pipe, a
+ * device, a socket) could block or never end. False with the path and the reason in `error`. One
+ * stat; permission to read is not looked at. */
+bool file_check(const char *path, size_t max, char *error, size_t size);
+
+/* Opens it for reading; never blocks. -1 with the path and the reason in `error`. */
+int file_open(const char *path, size_t max, char *error, size_t size);

@@ -1,0 +1,77 @@
+/* Files that somebody else names. */
+#include "pgtls/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+    mode_t type;
+    const char *what;
+} kinds[] = {
+    {S_IFDIR, "a directory"},        {S_IFIFO, "a named pipe"},   {S_IFSOCK, "a socket"},
+    {S_IFCHR, "a character device"}, {S_IFBLK, "a block device"},
+};
+
+static const char *kind_name(mode_t mode)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if ((mode & S_IFMT) == kinds[i].type)
+            return kinds[i].what;
+    }
+    return "something else";
+}
+
+static bool check(const struct stat *st, const char *path, size_t max, char *error, size_t size)
+{
+    if (!S_ISREG(st->st_mode))
+        snprintf(error, size, "%s: %s, not a regular file", path, kind_name(st->st_mode));
+    else if (st->st_size > 0 && (size_t)st->st_size > max)
+        snprintf(error, size, "%s: longer than %zu bytes", path, max);
+    else
+        return true;
+    return false;
+}
+
+static bool fail_errno(const char *path, char *error, size_t size)
+{
+    int number = errno;
+    struct stat st;
+
+    if (number == ENOENT && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+        snprintf(error, size, "%s: a link to a file that does not exist", path);
+    else
+        snprintf(error, size, "%s: %s", path, strerror(number));
+    return false;
+}
+
+bool file_check(const char *path, size_t max, char *error, size_t size)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return fail_errno(path, error, size);
+    return check(&st, path, max, error, size);
+}
+
+int file_open(const char *path, size_t max, char *error, size_t size)
+{
+    struct stat st;
+    int fd;
+
+    /* Looked at before, because opening alone does something to some devices, and after, because it
+     * may have been replaced meanwhile. */
+    if (!file_check(path, max, error, size))
+        return -1;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        fail_errno(path, error, size);
+    else if (check(&st, path, max, error, size))
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}

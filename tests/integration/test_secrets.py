@@ -1,0 +1,254 @@
+"""Secrets on the day after: replaced under our feet, missing, or no file at all; and found nowhere that
+somebody may look."""
+
+import os
+import socket
+import struct
+
+import pytest
+
+import misbehave
+from conftest import PASSWORD
+from lab.exporter import endpoint_of, one_cluster
+
+BACKEND_PID = 4711  # as in misbehave.READY
+
+
+def in_place(path, text):
+    path.write_text(text)
+
+
+def by_rename(path, text):
+    new = path.with_name("new")
+    new.write_text(text)
+    new.rename(path)
+
+
+def by_kubernetes(path, text):
+    """As its volumes do it: path → ..data/password, ..data → a directory of each generation."""
+    directory = path.parent
+    generation = directory / f"..{len(os.listdir(directory))}"
+    generation.mkdir()
+    (generation / path.name).write_text(text)
+    (directory / "..data_tmp").symlink_to(generation.name)
+    (directory / "..data_tmp").rename(directory / "..data")
+    if not path.is_symlink():
+        path.symlink_to(f"..data/{path.name}")
+
+
+WAYS = {"in_place": in_place, "by_rename": by_rename, "by_kubernetes": by_kubernetes}
+
+
+def row(*columns):
+    """The answer to a query: one row of text."""
+    names = b"".join(b"c\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0) for _ in columns)
+    values = b"".join(struct.pack("!i", len(c)) + c for c in columns)
+    count = struct.pack("!h", len(columns))
+    return (misbehave.message(b"T", count + names) + misbehave.message(b"D", count + values)
+            + misbehave.message(b"C", b"SELECT 1\0") + misbehave.message(b"Z", b"I"))
+
+
+class Guard:
+    """A server that knows one password. What happens between its question and its answer is the test's."""
+
+    def __init__(self, password):
+        self.password, self.shown, self.before_answer = password, [], lambda shown: None
+
+    def __call__(self, c):
+        c.up()
+        c.startup()
+        c.send(misbehave.AUTH_CLEAR)
+        kind, body = c.client_message()
+        shown = body.rstrip(b"\0").decode() if kind == b"p" else ""
+        self.shown.append(shown)
+        self.before_answer(shown)
+        if shown != self.password:
+            c.say("refused", misbehave.error_response("28P01", b"password authentication failed"))
+            return
+        c.send(misbehave.AUTH_OK + misbehave.READY)
+        while c.client_message()[0] == b"Q":
+            c.send(row(str(BACKEND_PID).encode(), b"15.0", b"f", b"off"))
+        c.drain_and_close()
+
+
+@pytest.fixture
+def guard():
+    """Stays known after its test: an exporter of it may ask to its last moment."""
+    misbehave.BEHAVIOURS["guard"] = Guard("first")
+    return misbehave.BEHAVIOURS["guard"]
+
+
+def endpoint(lab, trust, secret, **more):
+    return endpoint_of(lab.misbehave("guard"), user="u", dbname="d", password_file=str(secret),
+                       sslrootcert=str(trust.root_file), allow_auth=["password"], **more)
+
+
+def logins(metrics):
+    return metrics.value("pgtls_probes_total", 0, probe="login")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_login_caught_in_a_rotation_is_no_failure(lab, trust, exporter, tmp_path, guard, way):
+    """The server has the new password, and the secret is replaced while the login with the old one is under
+    way: it is tried again at once, and nothing was ever down."""
+    secret = tmp_path / "password"
+    WAYS[way](secret, "first\n")
+    daemon = exporter(one_cluster({"write": endpoint(lab, trust, secret)}))
+    daemon.until(lambda m: logins(m) >= 1 and m.value("pgtls_up") == 1)
+
+    def rotate(shown):
+        if shown == "first":
+            WAYS[way](secret, "second\n")
+    guard.before_answer, guard.password = rotate, "second"
+    daemon.until(lambda m: guard.shown.count("second") >= 2)
+    metrics = daemon.scrape()
+    assert metrics.value("pgtls_up") == 1
+    assert metrics.sum("pgtls_probe_failures_total") == 0
+    assert not [line for line in daemon.log().splitlines() if "Server is down" in line]
+    assert guard.shown.index("second") == guard.shown.count("first"), guard.shown
+
+
+def test_one_retry_and_no_more(lab, trust, exporter, tmp_path, guard):
+    """A secret that changes with every look at it, and is always wrong: two attempts make one failure."""
+    secret = tmp_path / "password"
+    secret.write_text("no")
+    guard.before_answer = lambda shown: by_rename(secret, shown + "o")
+    daemon = exporter(one_cluster({"write": endpoint(lab, trust, secret)}))
+    metrics = daemon.until(lambda m: m.sum("pgtls_probe_failures_total", probe="login") >= 3, 30)
+    failures, attempts = metrics.sum("pgtls_probe_failures_total", probe="login"), len(guard.shown)
+    assert 2 * failures <= attempts <= 2 * failures + 4, (failures, attempts)
+
+
+def test_a_secret_that_stays_wrong_is_shown_once_per_turn(lab, trust, exporter, tmp_path, guard):
+    secret = tmp_path / "password"
+    secret.write_text("wrong")
+    daemon = exporter(one_cluster({"write": endpoint(lab, trust, secret)}))
+    metrics = daemon.until(lambda m: m.sum("pgtls_probe_failures_total", probe="login") >= 2, 30)
+    failures, attempts = metrics.sum("pgtls_probe_failures_total", probe="login"), len(guard.shown)
+    assert failures <= attempts <= failures + 1
+
+
+def no_file(kind, path):
+    """Puts something in the place of a secret; returns what is said of it."""
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(str(path))
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    elif kind == "dangling":
+        path.symlink_to("nowhere")
+    elif kind == "large":
+        path.write_bytes(b"unmistakable" + b"x" * 1024 * 1024)
+    elif kind == "nul":
+        path.write_bytes(b"unmistakable\0rest")
+    elif kind == "lines":
+        path.write_bytes(b"unmistakable\nrest\n")
+    elif kind == "empty":
+        path.write_bytes(b"")
+    return {"directory": "a directory, not a regular file", "pipe": "a named pipe, not a regular file",
+            "socket": "a socket, not a regular file", "zero": "a character device, not a regular file",
+            "dangling": "a link to a file that does not exist", "large": "longer than",
+            "nul": "holds a NUL byte", "lines": "more than one line", "empty": "empty",
+            "missing": "No such file or directory"}[kind]
+
+
+KINDS = ("directory", "pipe", "socket", "zero", "dangling", "large", "nul", "lines", "empty", "missing")
+
+
+def test_a_secret_that_is_none_leaves_its_endpoint_unknown_until_it_is_one(lab, trust, exporter, tmp_path, guard):
+    """All kinds at once, on one worker: nobody blocks, each says what it is, none counts against the server."""
+    paths = {kind: tmp_path / kind for kind in KINDS}
+    said = {kind: no_file(kind, path) for kind, path in paths.items()}
+    daemon = exporter(one_cluster({kind: endpoint(lab, trust, path, login={"interval": "60s"})
+                                   for kind, path in paths.items()}), workers=1)
+    daemon.until(lambda m: all(m.value("pgtls_probe_internal_errors_total", 0, pg_endpoint=kind, probe="login",
+                                       reason="secret") for kind in KINDS), 20)
+    metrics = daemon.scrape()
+    assert metrics.sum("pgtls_probe_failures_total") == 0
+    for kind, path in paths.items():
+        server = daemon.server_health("lab", kind)
+        assert server["connection"] != "Ok" and metrics.value("pgtls_up", pg_endpoint=kind) is None, kind
+        assert str(path) in server["error"] and said[kind] in server["error"], (kind, server["error"])
+    assert guard.shown == []
+    assert "unmistakable" not in daemon.log() + daemon.get("/health/database").text
+    for kind, path in paths.items():
+        if kind == "directory":
+            path.rmdir()
+        by_rename(path, "first")
+    daemon.until(lambda m: all(m.value("pgtls_up", pg_endpoint=kind) == 1 for kind in KINDS), 20)
+
+
+def test_trust_files_that_are_none_block_nobody(lab, trust, exporter, tmp_path):
+    """A pipe for a CA file, a device for a revocation list, a directory for a key."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    server = lab.postgres()
+    root = str(trust.root_file)
+    wrong = {"sslrootcert": {"sslrootcert": str(pipe)},
+             "sslcrl": {"sslrootcert": root, "sslcrl": "/dev/zero"},
+             "sslcert": {"sslrootcert": root, "sslcert": str(pipe), "sslkey": str(trust.client_key)},
+             "sslkey": {"sslrootcert": root, "sslcert": str(trust.client_cert), "sslkey": str(tmp_path)}}
+    endpoints = {name: endpoint_of(server, user="u_trust", dbname="app", **more) for name, more in wrong.items()}
+    endpoints["good"] = endpoint_of(server, user="u_trust", dbname="app", sslrootcert=root)
+    daemon = exporter(one_cluster(endpoints), workers=1)
+    daemon.until(lambda m: m.value("pgtls_up", pg_endpoint="good") == 1
+                 and all(m.value("pgtls_probe_internal_errors_total", 0, pg_endpoint=name, probe="inspect",
+                                 reason="local_file") for name in wrong), 20)
+    for name in wrong:
+        assert "not a regular file" in daemon.server_health("lab", name)["error"]
+    pipe.unlink()
+    pipe.write_bytes(trust.root_file.read_bytes())
+    daemon.until(lambda m: m.value("pgtls_up", pg_endpoint="sslrootcert") == 1, 20)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_ca_file_is_replaced(lab, trust, exporter, tmp_path, way):
+    ca = tmp_path / "ca.crt"
+    WAYS[way](ca, trust.other_file.read_text())
+    daemon = exporter(one_cluster({"write": endpoint_of(lab.postgres(), user="u_trust", dbname="app",
+                                                        sslrootcert=str(ca))}))
+    daemon.until(lambda m: m.value("pgtls_up") == 0)
+    WAYS[way](ca, trust.root_file.read_text())
+    daemon.until(lambda m: m.value("pgtls_up") == 1)
+    WAYS[way](ca, "no certificate")
+    metrics = daemon.until(lambda m: m.value("pgtls_up") is None)
+    failures = metrics.sum("pgtls_probe_failures_total")
+    WAYS[way](ca, trust.root_file.read_text())
+    assert daemon.until(lambda m: m.value("pgtls_up") == 1).sum("pgtls_probe_failures_total") == failures
+
+
+def test_a_client_certificate_is_replaced(lab, trust, exporter, tmp_path):
+    """The key comes a moment after the certificate: our own trouble until they match."""
+    stranger_cert, stranger_key = trust.other.issue("u_cert", client=True).write(tmp_path, "stranger")
+    cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    for path, source in ((cert, stranger_cert), (key, stranger_key)):
+        path.write_bytes(source.read_bytes())
+        path.chmod(0o600)
+    daemon = exporter(one_cluster({"write": endpoint_of(
+        lab.postgres(), user="u_cert", dbname="app", sslrootcert=str(trust.root_file), sslcert=str(cert),
+        sslkey=str(key))}))
+    daemon.until(lambda m: m.value("pgtls_up") == 0)
+    cert.write_bytes(trust.client_cert.read_bytes())
+    daemon.until(lambda m: m.value("pgtls_up") is None and m.sum("pgtls_probe_internal_errors_total") > 0)
+    key.write_bytes(trust.client_key.read_bytes())
+    daemon.until(lambda m: m.value("pgtls_up") == 1)
+
+
+def test_a_session_comes_back_with_the_new_secret(lab, trust, exporter, tmp_path):
+    server = lab.new_postgres()
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD)
+    daemon = exporter(one_cluster({"write": endpoint_of(
+        server, user="u_scram", dbname="app", password_file=str(secret), sslrootcert=str(trust.root_file),
+        session=[{"idle": "60s"}])}))
+    daemon.until(lambda m: m.value("pgtls_session_up") == 1)
+    server.sql("alter role u_scram password 'second'")
+    by_rename(secret, "second")
+    server.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'u_scram'")
+    daemon.until(lambda m: m.sum("pgtls_session_drops_total") >= 1)
+    metrics = daemon.until(lambda m: m.value("pgtls_session_up") == 1, 20)
+    assert metrics.value("pgtls_up") == 1
