@@ -78,6 +78,8 @@ static void check_any_clusters(struct loading *l)
 {
     const struct place at = {1, 1, l->n_files == 1 ? l->files->origin : NULL};
 
+    if (l->unread)
+        return;
     for (size_t i = 0; i < l->n_files; i++) {
         const struct file *file = &l->files[i];
 
@@ -153,13 +155,15 @@ static struct origin origin_of(struct loading *l, const struct load_input *input
     return origin;
 }
 
-static void loading_run(struct loading *l, const struct load_input *inputs, struct origin *origins,
+static void loading_run(struct loading *l, struct load_input *inputs, struct origin *origins,
                         size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct file *file = &l->files[l->n_files];
 
         origins[i] = origin_of(l, &inputs[i], (unsigned)i);
+        inputs[i].broken = inputs[i].trouble != NULL;
+        l->unread = l->unread || inputs[i].trouble;
         if (inputs[i].trouble) {
             report_error(&l->report, (struct place){.origin = &origins[i]}, "%s",
                          inputs[i].trouble);
@@ -170,6 +174,7 @@ static void loading_run(struct loading *l, const struct load_input *inputs, stru
         } else {
             file->origin = &origins[i];
             parse_file(l, file, &inputs[i]);
+            inputs[i].broken = !file->root || file->root->kind != YAML_MAP;
             l->n_files++;
         }
     }

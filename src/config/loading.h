@@ -18,6 +18,7 @@ struct load_input {
     const struct config_target_list *list;
     const char *trouble; /* it could not even be read */
     size_t errors;       /* out: how many are about it */
+    bool broken;         /* out: nothing in it could be looked at */
 };
 
 /* The set, or NULL with at least one error. Nothing is kept of the inputs. */
@@ -54,6 +55,7 @@ struct loading {
     struct arena *scratch; /* trees, templates: what ends with the loading */
     struct file *files;
     size_t n_files;
+    bool unread;                 /* some input could not be read: what is missing may be in it */
     const struct file *defaults; /* the first file that has them: they hold for all */
     struct names clusters, templates, found, endpoint_names;
     struct template *first_template, *last_template;

@@ -105,7 +105,7 @@ static const char files_intro[] =
     "`--config.file` may be given more than once, and may be a directory: then all `*.yml` and\n"
     "`*.yaml` in it, in the order of their names, without hidden files and subdirectories (at "
     "most\n"
-    "1000 in all).\n"
+    "1000 in one).\n"
     "\n"
     "- `defaults` of the first file that has them hold for the clusters of all files; those of "
     "any\n"

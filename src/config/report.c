@@ -60,8 +60,8 @@ static void keep(struct report *r, enum config_severity severity, struct place a
         at.origin->errors++;
     if (b->data && messages->n < CONFIG_MAX_MESSAGES) {
         r->places[messages->n] = at;
-        messages->items[messages->n++] =
-            (struct config_message){severity, b->data, at.origin ? at.origin->order : 0, false};
+        messages->items[messages->n++] = (struct config_message){
+            severity, b->data, at.origin ? at.origin->order : CONFIG_ALL_INPUTS, false};
     } else {
         buf_deinit(b);
     }

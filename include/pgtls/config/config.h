@@ -15,6 +15,8 @@ struct buf;
 #define CONFIG_MAX_SERVERS  100000
 #define CONFIG_MAX_MESSAGES 200 /* kept; further ones are only counted */
 
+#define CONFIG_ALL_INPUTS (~0U)
+
 enum config_severity { CONFIG_ERROR, CONFIG_WARNING };
 
 /* Messages of one loading, in the order of the file. */
@@ -22,7 +24,7 @@ struct config_messages {
     struct config_message {
         enum config_severity severity;
         char *text; /* "pgtls.yml:12:5: unknown key \"intervall\"; did you mean \"interval\"?" */
-        unsigned input; /* which file it is about, in their order from 0; also 0: all of them */
+        unsigned input; /* which file it is about, in their order from 0, or CONFIG_ALL_INPUTS */
         bool repeated;  /* said before of the same content, see config/source.h */
     } items[CONFIG_MAX_MESSAGES];
     size_t n, errors, warnings; /* errors and warnings count also those not kept */

@@ -35,7 +35,7 @@
 struct label;
 struct config_source;
 
-#define CONFIG_MAX_FILES 1000 /* of all directories together */
+#define CONFIG_MAX_FILES 1000 /* of one directory */
 
 /* NULL when out of memory. */
 struct config_source *config_source_new(void);
