@@ -2,6 +2,7 @@
 #include "pgtls/base/buf.h"
 #include "pgtls/config/source.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,17 +57,22 @@ static int setup(void **state)
     return 0;
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
 static int teardown(void **state)
 {
     struct world *w = *state;
-    char command[128];
-
     config_source_free(w->source);
     endpoint_set_unref(w->set);
     config_messages_deinit(&w->messages);
     buf_deinit(&w->names);
-    snprintf(command, sizeof command, "rm -rf %s", w->dir);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(nftw(w->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
     free(w);
     return 0;
 }
