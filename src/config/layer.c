@@ -279,8 +279,12 @@ void read_dsn(const struct reader *r, const struct key *key, struct place at, co
     struct arena *scratch = arena_new();
     struct dsn dsn;
     char error[256];
-    struct input in = {
-        .reader = r, .layer = layer, .key = key, .what = "dsn", .at = at, .from_dsn = true};
+    struct input in = {.reader = r,
+                       .layer = layer,
+                       .key = key,
+                       .what = key ? key->name : "dsn",
+                       .at = at,
+                       .from_dsn = true};
 
     if (!scratch) {
         report_no_memory(r->report);
@@ -291,6 +295,8 @@ void read_dsn(const struct reader *r, const struct key *key, struct place at, co
         const char *password = dsn_get(&dsn, "password");
         bool has_password = password && password[0] != '\0';
 
+        for (size_t i = 0; i < dsn.n_notices; i++)
+            report_warning(r->report, at, "%s: %s", in.what, dsn.notices[i]);
         for (size_t i = 0; i < dsn.n; i++) {
             /* A password in the string makes libpq leave the passfile alone. */
             if (!has_password || strcmp(dsn.params[i].key, "passfile") != 0)

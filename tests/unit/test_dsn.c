@@ -184,8 +184,10 @@ static void test_is_stricter_where_a_password_would_show(void **state)
          "name of a database \"@\" is written %40"},
         {"postgresql://h/a b", "at byte 17: a space in a URI; write it as %20"},
         {"postgresql://a b/c", "a space in a URI; write it as %20"},
-        {"postgresql+asyncpg://h/db",
-         "at byte 1: unknown kind of URI; it starts with postgresql:// or postgres://"},
+        {"postgresql+nodriver://h/db",
+         "at byte 1: unknown kind of URI; it starts with postgresql://, postgres://, "
+         "jdbc:postgresql:// or SQLAlchemy's postgresql+driver:// (asyncpg, psycopg, psycopg2, "
+         "aiopg, pg8000)"},
     };
 
     (void)state;
@@ -204,8 +206,8 @@ static void test_errors_name_the_place_and_never_a_secret(void **state)
     } rows[] = {
         {"host=a sslmod=require",
          "at byte 8: unknown parameter \"sslmod\"; did you mean \"sslmode\"?"},
-        {"postgres://u@h/d?sslmode=require&pool_size=3",
-         "at byte 34: unknown parameter \"pool_size\"; libpq has none of this name"},
+        {"postgres://u@h/d?sslmode=require&nonsense=3",
+         "at byte 34: unknown parameter \"nonsense\"; libpq has none of this name"},
         {"postgres://u:x@h?a%20b=1", "at byte 18: unknown parameter; libpq has none of this name"},
         {"postgres://h?password=x&hunter2=z",
          "at byte 25: unknown parameter; libpq has none of this name"},

@@ -1,0 +1,280 @@
+/* What becomes of a parameter: by its dialect's rule if there is one, else as libpq's keyword of
+ * that name, else as the dialect treats what it does not know. */
+#include "dsn_reader.h"
+
+#include "pgtls/base/arena.h"
+#include "pgtls/base/str.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *driver(const struct dsn_reader *r)
+{
+    return dsn_dialect(r->dsn->dialect)->name;
+}
+
+/* Each text once. */
+__attribute__((format(printf, 2, 3))) static bool notice(struct dsn_reader *r, const char *format,
+                                                         ...)
+{
+    struct dsn *dsn = r->dsn;
+    char text[512];
+    const char *kept;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    for (size_t i = 0; i < dsn->n_notices; i++) {
+        if (strcmp(dsn->notices[i], text) == 0)
+            return true;
+    }
+    kept = arena_strdup(r->arena, text);
+    if (!kept)
+        return dsn_fail(r, NULL, "out of memory");
+    if (dsn->n_notices < DSN_MAX_NOTICES)
+        dsn->notices[dsn->n_notices++] = kept;
+    return true;
+}
+
+/* `key` is a keyword's own name, so that there are never more than keywords. */
+static void set(struct dsn *dsn, const char *key, const char *value)
+{
+    const char *name = dsn_keyword(key)->name;
+
+    for (size_t i = 0; i < dsn->n; i++) {
+        if (dsn->params[i].key == name) {
+            dsn->params[i].value = value;
+            return;
+        }
+    }
+    dsn->params[dsn->n++] = (struct dsn_param){name, value};
+}
+
+static void unset(struct dsn *dsn, const char *key)
+{
+    for (size_t i = 0; i < dsn->n; i++) {
+        if (strcmp(dsn->params[i].key, key) == 0) {
+            dsn->params[i] = dsn->params[--dsn->n];
+            return;
+        }
+    }
+}
+
+static bool apply(struct dsn_reader *r, const char *at, const struct dsn_rule *rule,
+                  const char *value)
+{
+    const char *as = rule->as ? rule->as : value;
+
+    switch (rule->fate) {
+    case DSN_TAKEN:
+        if (rule->key)
+            set(r->dsn, rule->key, as);
+        return true;
+    case DSN_WARNED:
+        set(r->dsn, rule->key, as);
+        return notice(r, "%s: \"%s\": %s", driver(r), rule->name, rule->note);
+    case DSN_DROPPED:
+        return notice(r, "%s: \"%s\": %s", driver(r), rule->name, rule->note);
+    case DSN_FORBIDDEN:
+        return dsn_fail(r, at, "%s: \"%s\": %s", driver(r), rule->name, rule->note);
+    case DSN_HOSTS:
+        if (!r->hosts_of_parameter) { /* they replace those before the database */
+            unset(r->dsn, "host");
+            r->host_ports = NULL;
+        }
+        r->hosts_of_parameter = true;
+        return dsn_take_hosts(r, at, value);
+    case DSN_UNLESS:
+    case DSN_UNVERIFIED:
+        break;
+    }
+    if (r->n_later < DSN_MAX_LATER)
+        r->later[r->n_later++] = rule;
+    return true;
+}
+
+#define MAX_SHOWN_NAME 40
+
+/* May this unknown name be shown? Not behind a password, which an unquoted space or "&" may have
+ * cut in two, nor before an "@", where it may be the password of a URI. */
+static bool is_surely_a_name(const struct dsn_reader *r, const char *at, const char *word)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.";
+    const struct dsn *dsn = r->dsn;
+    size_t len = strlen(word);
+
+    if (len == 0 || len > MAX_SHOWN_NAME || strspn(word, letters) != len || !r->start)
+        return false;
+    return !strchr(at, '@') && (dsn->n == 0 || !strstr(dsn->params[dsn->n - 1].key, "password"));
+}
+
+/* Nobody knows it. */
+static bool unknown(struct dsn_reader *r, const char *at, const char *name)
+{
+    const struct dsn_dialect_row *dialect = dsn_dialect(r->dsn->dialect);
+    const char *nearest = dsn_nearest_name(r->dsn->dialect, name);
+    size_t place = r->start ? (size_t)(at - r->start) + 1 : 0;
+    char shown[MAX_SHOWN_NAME + 4] = "";
+
+    if (is_surely_a_name(r, at, name))
+        snprintf(shown, sizeof shown, " \"%s\"", name);
+    if (r->dsn->dialect == DSN_JDBC) /* no reason to stop for the driver */
+        return notice(r, "%s: at byte %zu: unknown property%s; the driver %s%s%s%s", dialect->name,
+                      place, shown, dialect->unknown, nearest ? "; did you mean \"" : "",
+                      nearest ? nearest : "", nearest ? "\" (case matters)?" : "");
+    if (nearest)
+        return dsn_fail(r, at, "unknown parameter%s; did you mean \"%s\"?", shown, nearest);
+    if (r->dsn->dialect == DSN_LIBPQ)
+        return dsn_fail(r, at, "unknown parameter%s; libpq has none of this name", shown);
+    return dsn_fail(r, at, "unknown parameter%s; %s %s", shown, dialect->name, dialect->unknown);
+}
+
+/* libpq's keyword, and the dialect has no rule for it. */
+static bool take_keyword(struct dsn_reader *r, const struct dsn_keyword *keyword, const char *value)
+{
+    const struct dsn_dialect_row *dialect = dsn_dialect(r->dsn->dialect);
+
+    set(r->dsn, keyword->name, value);
+    if (r->dsn->dialect == DSN_LIBPQ || r->dsn->dialect == DSN_PSYCOPG)
+        return true;
+    return notice(r, "%s: \"%s\": libpq's; this driver %s; here it is read as libpq reads it",
+                  dialect->name, keyword->name, dialect->unknown);
+}
+
+bool dsn_take(struct dsn_reader *r, const char *at, const char *name, const char *value)
+{
+    const struct dsn_rule *rule;
+    const struct dsn_keyword *keyword;
+
+    if (!value)
+        return dsn_fail(r, NULL, "out of memory");
+    if (strcmp(name, "requiressl") == 0) { /* libpq: before there was sslmode */
+        name = "sslmode";
+        value = value[0] == '1' ? "require" : "prefer";
+    }
+    rule = dsn_rule(r->dsn->dialect, name, value);
+    if (rule)
+        return apply(r, at, rule, value);
+    if (dsn_harmless(r->dsn->dialect, name))
+        return true;
+    keyword = dsn_keyword(name);
+    return keyword ? take_keyword(r, keyword, value) : unknown(r, at, name);
+}
+
+/* One host of a list and what is behind its colon, into two comma lists. */
+static bool add_host(struct dsn_reader *r, const char *host, size_t host_len, const char *port,
+                     size_t port_len)
+{
+    const char *hosts = dsn_get(r->dsn, "host");
+    const char *both;
+
+    both = arena_printf(r->arena, "%s%s%.*s", hosts ? hosts : "", hosts ? "," : "", (int)host_len,
+                        host);
+    r->host_ports = arena_printf(r->arena, "%s%s%.*s", r->host_ports ? r->host_ports : "",
+                                 hosts ? "," : "", (int)port_len, port_len ? port : "");
+    if (!both || !r->host_ports)
+        return dsn_fail(r, NULL, "out of memory");
+    set(r->dsn, "host", both);
+    return true;
+}
+
+bool dsn_take_hosts(struct dsn_reader *r, const char *at, const char *list)
+{
+    for (;;) {
+        size_t len = strcspn(list, ","), host_len = len;
+        const char *colon = memchr(list, ':', len), *end = list + len, *bracket;
+
+        if (*list == '[') { /* an IPv6 address, with a port or not */
+            bracket = memchr(list, ']', len);
+            if (!bracket || (bracket + 1 < end && bracket[1] != ':'))
+                return dsn_fail(r, at, "\"[\" begins an IPv6 address: [address]:port");
+            if (!add_host(r, list + 1, (size_t)(bracket - list) - 1, bracket + 2,
+                          bracket + 2 < end ? (size_t)(end - bracket) - 2 : 0))
+                return false;
+        } else {
+            if (*list == '/' || (colon && memchr(colon + 1, ':', (size_t)(end - colon) - 1)))
+                colon = NULL; /* a directory, or an IPv6 address without brackets */
+            if (colon)
+                host_len = (size_t)(colon - list);
+            if (!add_host(r, list, host_len, colon ? colon + 1 : "",
+                          colon ? (size_t)(end - colon) - 1 : 0))
+                return false;
+        }
+        if (*end == '\0')
+            return true;
+        list = end + 1;
+    }
+}
+
+/* The ports that stood behind the hosts; where none did, the one that was given for all. */
+static bool merge_ports(struct dsn_reader *r)
+{
+    const char *own = r->host_ports, *all = dsn_get(r->dsn, "port"), *merged = "";
+
+    if (!own || own[strspn(own, ",")] == '\0' || (all && strchr(all, ',')))
+        return true;
+    for (;;) {
+        size_t len = strcspn(own, ",");
+
+        merged =
+            arena_printf(r->arena, "%s%.*s%s", merged, (int)len, own, len == 0 && all ? all : "");
+        if (merged && own[len] == ',')
+            merged = arena_printf(r->arena, "%s,", merged);
+        if (!merged)
+            return dsn_fail(r, NULL, "out of memory");
+        if (own[len] == '\0')
+            break;
+        own += len + 1;
+    }
+    set(r->dsn, "port", merged);
+    return true;
+}
+
+static bool verifies(const struct dsn *dsn)
+{
+    const char *mode = dsn_get(dsn, "sslmode");
+
+    return mode && strncmp(mode, "verify-", strlen("verify-")) == 0;
+}
+
+/* These drivers, unlike libpq, look at a root certificate only when they verify. */
+static bool drop_idle_root(struct dsn_reader *r)
+{
+    const char *root = dsn_get(r->dsn, "sslrootcert");
+
+    if ((r->dsn->dialect != DSN_JDBC && r->dsn->dialect != DSN_NPGSQL) || !root || !*root ||
+        verifies(r->dsn))
+        return true;
+    unset(r->dsn, "sslrootcert");
+    return notice(r,
+                  "%s: the root certificate: not looked at by this driver unless its SSL mode "
+                  "verifies; write %s",
+                  driver(r),
+                  r->dsn->dialect == DSN_JDBC ? "sslmode=verify-full" : "SSL Mode=VerifyFull");
+}
+
+bool dsn_finish(struct dsn_reader *r)
+{
+    for (size_t i = 0; i < r->n_later; i++) {
+        const struct dsn_rule *rule = r->later[i];
+
+        if (rule->fate == DSN_UNLESS && !dsn_get(r->dsn, rule->key))
+            set(r->dsn, rule->key, rule->as);
+    }
+    for (size_t i = 0; i < r->n_later; i++) {
+        const struct dsn_rule *rule = r->later[i];
+
+        if (rule->fate != DSN_UNVERIFIED)
+            continue;
+        if (verifies(r->dsn)) {
+            set(r->dsn, rule->key, rule->as);
+            unset(r->dsn, "sslrootcert");
+        }
+        if (!notice(r, "%s: \"%s\": %s", driver(r), rule->name, rule->note))
+            return false;
+    }
+    return merge_ports(r) && drop_idle_root(r);
+}
