@@ -110,6 +110,7 @@ void teller_keep(struct teller *t, size_t i, const struct observation *o)
     observation_deinit(to);
     *to = *o;
     to->chain = chain_ref(o->chain);
+    to->certificate_file = certificate_file_ref(o->certificate_file);
     to->anchors = NULL; /* nobody is shown these */
     to->client_certificate = NULL;
     told->has_inspect |= o->probe == PROBE_INSPECT;

@@ -146,6 +146,12 @@ bool check_tls(struct report *report, const struct endpoint_source *source, cons
                      "pin_sha256: needs sslmode require, verify-ca or verify-full, or a connection "
                      "without TLS would pass; %s is in force",
                      sslmode_name(s->sslmode));
+    if (s->promises.certificate_file && !server_uses_tls(s))
+        report_warning(
+            report, place_in_force(source, SLOT_CERTIFICATE_FILE),
+            "certificate_file: endpoint \"%s\" of cluster \"%s\" has sslmode disable and "
+            "shows no certificate to compare it with",
+            s->endpoint, s->cluster);
     if (s->sslmode == SSLMODE_VERIFY_FULL && !in_force(source, SLOT_HOST))
         report_error(report, place_in_force(source, SLOT_HOSTADDR),
                      "hostaddr: sslmode verify-full compares the certificate with a name; give "

@@ -28,6 +28,7 @@ static const char *const channel_bindings[] = {"disable", "prefer", "require", N
 static const char *const requires[] = {"any", "all", NULL};
 static const char *const session_attrs[] = {"any",     "read-write",     "read-only", "primary",
                                             "standby", "prefer-standby", NULL};
+static const char *const same_certificates[] = {"false", "endpoint", "cluster", "true", NULL};
 static const char *const weak_methods[] = {"password", "md5", NULL};
 
 /* clang-format off */
@@ -127,6 +128,13 @@ const struct key config_keys[] = {
      "demands, and needs sslmode require or stricter; with require it is what tells the server "
      "from an impostor. See [promises](promises.md#pins)."},
 
+    {"certificate_file", SLOT_CERTIFICATE_FILE, KEY_PATH, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, NULL,
+     NULL,
+     "The file, readable by the exporter, from which the server takes its certificate (PEM; the first "
+     "one in it counts). Read again whenever it changes. If the server goes on showing another "
+     "certificate, because it was renewed on disk and not reloaded, the promise `certificate_file` is "
+     "broken. See [promises](promises.md#certificates)."},
+
     {"options", SLOT_OPTIONS, KEY_TEXT, ANY_SERVER_LEVEL, 0, 1024, NULL, 0, "options", NULL,
      "Server options sent at startup."},
     {"application_name", SLOT_APPLICATION_NAME, KEY_TEXT, ANY_SERVER_LEVEL, 0, 63, NULL, 0,
@@ -177,6 +185,10 @@ const struct key config_keys[] = {
     {"addresses", SLOT_ADDRESSES, KEY_NETWORKS, LEVEL_BIT(LEVEL_PROMISE), 0, 0, NULL, 0, NULL, NULL,
      "Numeric addresses and blocks (`192.0.2.0/24`): the address that a probe used is one of "
      "them."},
+    {"same_certificate", SLOT_SAME_CERTIFICATE, KEY_ENUM, LEVEL_BIT(LEVEL_PROMISE), 0, 0,
+     same_certificates, 0, NULL, "false",
+     "`endpoint` (or `true`): the servers of the endpoint show the same certificate; `cluster`: so do "
+     "those of all endpoints of the cluster that promise it, such as a direct and a pooled one."},
 
     {"session", SLOT_SESSIONS, KEY_SESSIONS, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
      "Connections that are kept open, to see what drops them: a list of at most 4 mappings of the "

@@ -75,6 +75,8 @@ static const char *find_synonym(const char *name)
         {"pin", "pin_sha256"},
         {"pins", "pin_sha256"},
         {"fingerprint", "pin_sha256"},
+        {"ssl_cert_file", "certificate_file"},
+        {"server_cert_file", "certificate_file"},
     };
 
     for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++) {

@@ -154,12 +154,23 @@ static enum role decide_role(const struct endpoint_source *source)
     return s->number ? ROLE_READ_ONLY : ROLE_READ_WRITE;
 }
 
+/* In the order of the key's names. */
+static enum same_certificate decide_same_certificate(const struct endpoint_source *source)
+{
+    static const enum same_certificate words[] = {SAME_NOBODY, SAME_ENDPOINT, SAME_CLUSTER,
+                                                  SAME_ENDPOINT};
+
+    return words[number_in_force(source, SLOT_SAME_CERTIFICATE, 0)];
+}
+
 static struct promises decide_promises(const struct endpoint_source *source)
 {
     const struct setting *pooled = in_force(source, SLOT_POOLED);
     const struct setting *addresses = in_force(source, SLOT_ADDRESSES);
     struct promises p = {.role = decide_role(source),
-                         .max_lag_ns = number_in_force(source, SLOT_MAX_LAG, 0)};
+                         .max_lag_ns = number_in_force(source, SLOT_MAX_LAG, 0),
+                         .certificate_file = text_of(source, SLOT_CERTIFICATE_FILE),
+                         .same_certificate = decide_same_certificate(source)};
 
     if (pooled)
         p.pooled = pooled->number ? VERDICT_YES : VERDICT_NO;

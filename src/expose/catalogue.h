@@ -58,9 +58,12 @@ void emit_plaintext_accepted(struct sink *k, const struct server_state *s);
 /* Roles, lag and promises: metrics_promises.c. */
 void emit_in_recovery(struct sink *k, const struct server_state *s);
 void emit_lag(struct sink *k, const struct server_state *s);
+void emit_file_readable(struct sink *k, const struct server_state *s);
 void emit_promise_kept(struct sink *k, const struct server_state *s);
 void emit_endpoint_promise_kept(struct sink *k, const struct fleet_view *view,
                                 const struct endpoint *e);
+
+void emit_same_certificate(struct sink *k, const struct fleet_view *view, const struct endpoint *e);
 
 /* Watched sessions: metrics_sessions.c. */
 void emit_session_up(struct sink *k, const struct server_state *s);

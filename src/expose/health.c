@@ -98,18 +98,42 @@ static json_t *concatenate(json_t **arrays, size_t n, const enum state *order)
     return all;
 }
 
+/* Takes over the last two. */
 static json_t *endpoint_json(const struct endpoint *e, enum status status, int64_t since,
-                             const enum verdict kept[PROMISE_COUNT], json_t *servers)
+                             const enum verdict kept[PROMISE_COUNT], json_t *certificates,
+                             json_t *servers)
 {
-    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o}", "cluster", health_text(e->cluster),
+    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "cluster", health_text(e->cluster),
                      "endpoint", health_text(e->name), "status", status_name(status), "since",
-                     health_time(since), "promises", health_promises(kept), "servers", servers);
+                     health_time(since), "promises", health_promises(kept), "certificates",
+                     certificates, "servers", servers);
+}
+
+/* Whose certificates are compared; without a promise it is only told. */
+static enum same_certificate compared(const struct document *d, const struct endpoint *e)
+{
+    const struct server *first = &d->view->set->servers[e->first_server];
+
+    return e->n_servers > 0 && first->promises.same_certificate == SAME_CLUSTER ? SAME_CLUSTER
+                                                                                : SAME_ENDPOINT;
+}
+
+/* Among the servers of an endpoint, or of its cluster: no single server keeps this promise. */
+static struct agreement agree(const struct document *d, const struct endpoint *e, struct tally *t)
+{
+    struct agreement agreement = fleet_agreement(d->view, e, compared(d, e));
+
+    if (e->n_servers > 0 &&
+        promise_made(&d->view->set->servers[e->first_server].promises, PROMISE_SAME_CERTIFICATE))
+        agreement_tally(&agreement, &t->promises[PROMISE_SAME_CERTIFICATE]);
+    return agreement;
 }
 
 static void add_endpoint(struct document *d, const struct endpoint *e)
 {
     json_t *servers[STATE_COUNT] = {json_array(), json_array(), json_array()}, *all;
     struct tally tally = {0};
+    struct agreement agreement;
     enum status status;
     int64_t since;
 
@@ -122,13 +146,16 @@ static void add_endpoint(struct document *d, const struct endpoint *e)
         if (!d->query->brief && json_array_append_new(servers[health.state], health.json) != 0)
             d->failed = true;
     }
+    agreement = agree(d, e, &tally);
     status = degrade(e, &tally, endpoint_status(e, &tally, &since), &since);
     d->counts[status]++;
     all = concatenate(servers, STATE_COUNT, server_order);
     if (d->query->brief)
         json_decref(all);
-    else if (json_array_append_new(d->endpoints[status],
-                                   endpoint_json(e, status, since, tally.kept, all)) != 0)
+    else if (json_array_append_new(
+                 d->endpoints[status],
+                 endpoint_json(e, status, since, tally.kept,
+                               health_agreement(d->view, &agreement, compared(d, e)), all)) != 0)
         d->failed = true;
 }
 

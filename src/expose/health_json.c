@@ -31,6 +31,16 @@ const char *const health_keys[] = {
     "endpoints[].promises.pooled",
     "endpoints[].promises.max_lag",
     "endpoints[].promises.addresses",
+    "endpoints[].promises.certificate_file",
+    "endpoints[].promises.same_certificate",
+    "endpoints[].certificates",
+    "endpoints[].certificates.same",
+    "endpoints[].certificates.among",
+    "endpoints[].certificates.since",
+    "endpoints[].certificates.between",
+    "endpoints[].certificates.between[].endpoint",
+    "endpoints[].certificates.between[].server",
+    "endpoints[].certificates.between[].fingerprints_sha256",
     "endpoints[].servers",
     "endpoints[].servers[].server",
     "endpoints[].servers[].address",
@@ -73,6 +83,16 @@ const char *const health_keys[] = {
     "endpoints[].servers[].certificate.hostname_verified",
     "endpoints[].servers[].certificate.dates_valid",
     "endpoints[].servers[].certificate.pin_matched",
+    "endpoints[].servers[].certificate.seen_lately",
+    "endpoints[].servers[].certificate_file",
+    "endpoints[].servers[].certificate_file.path",
+    "endpoints[].servers[].certificate_file.error",
+    "endpoints[].servers[].certificate_file.modified",
+    "endpoints[].servers[].certificate_file.not_before",
+    "endpoints[].servers[].certificate_file.not_after",
+    "endpoints[].servers[].certificate_file.fingerprint_sha256",
+    "endpoints[].servers[].certificate_file.served",
+    "endpoints[].servers[].certificate_file.unserved_since",
     "endpoints[].servers[].pooler",
     "endpoints[].servers[].in_recovery",
     "endpoints[].servers[].replication_lag_seconds",
@@ -81,6 +101,8 @@ const char *const health_keys[] = {
     "endpoints[].servers[].promises.pooled",
     "endpoints[].servers[].promises.max_lag",
     "endpoints[].servers[].promises.addresses",
+    "endpoints[].servers[].promises.certificate_file",
+    "endpoints[].servers[].promises.same_certificate",
     "endpoints[].servers[].sslmodes",
     "endpoints[].servers[].sslmodes.disable",
     "endpoints[].servers[].sslmodes.allow",
@@ -129,19 +151,7 @@ json_t *health_time(int64_t realtime_ns)
     return json_string(text);
 }
 
-/* Certificates are dated by anybody: before 1970, or in 9999 for "never". */
-static json_t *date(const struct certificate *c, int64_t when)
-{
-    time_t time = (time_t)when;
-    char text[64];
-    struct tm tm;
-
-    if (!c || !gmtime_r(&time, &tm) || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        return json_null();
-    return json_string(text);
-}
-
-static json_t *verdict(enum verdict verdict)
+json_t *health_verdict(enum verdict verdict)
 {
     return verdict == VERDICT_UNKNOWN ? json_null() : json_boolean(verdict == VERDICT_YES);
 }
@@ -151,7 +161,7 @@ json_t *health_promises(const enum verdict kept[PROMISE_COUNT])
     json_t *json = json_object();
 
     for (size_t i = 0; i < PROMISE_COUNT; i++)
-        json_object_set_new(json, promise_name((enum promise)i), verdict(kept[i]));
+        json_object_set_new(json, promise_name((enum promise)i), health_verdict(kept[i]));
     return json;
 }
 
@@ -181,23 +191,6 @@ static json_t *tls_json(const struct server_state *s)
                      health_text(known ? s->tls_alpn : NULL));
 }
 
-static json_t *certificate_json(const struct server_state *s)
-{
-    bool known = s->chain && s->chain->count > 0 && server_uses_tls(s->config);
-    const struct certificate *c = known ? &s->chain->certificates[0] : NULL;
-
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "subject",
-        health_text(c ? c->subject : NULL), "issuer", health_text(c ? c->issuer : NULL),
-        "not_before", date(c, c ? c->not_before : 0), "not_after", date(c, c ? c->not_after : 0),
-        "fingerprint_sha256", health_text(c ? c->fingerprint_sha256 : NULL), "public_key_sha256",
-        health_text(c ? c->public_key_sha256 : NULL), "sans", health_text(c ? c->sans : NULL),
-        "chain_verified", verdict(c ? s->judgement.chain : VERDICT_UNKNOWN), "hostname_verified",
-        verdict(c ? s->judgement.hostname : VERDICT_UNKNOWN), "dates_valid",
-        verdict(c ? s->judgement.dates : VERDICT_UNKNOWN), "pin_matched",
-        verdict(c && s->config->n_pins > 0 ? s->judgement.pin : VERDICT_UNKNOWN));
-}
-
 static json_t *promises_json(const struct server_state *s)
 {
     enum verdict kept[PROMISE_COUNT];
@@ -214,7 +207,7 @@ static json_t *sslmodes_json(const struct server_state *s)
 
     sslmodes_decide(s->config, &s->sslmodes, verdicts);
     for (size_t i = 0; i < SSLMODE_COUNT; i++)
-        json_object_set_new(json, sslmode_name((enum sslmode)i), verdict(verdicts[i].works));
+        json_object_set_new(json, sslmode_name((enum sslmode)i), health_verdict(verdicts[i].works));
     return json;
 }
 
@@ -253,17 +246,19 @@ static json_t *sessions_json(const struct server_state *s)
     return json;
 }
 
-/* What logins learned; of now only while the latest is good. */
+/* What it is, against what it is meant to be. What logins learned is of now only while the latest
+ * is good. */
 static json_t *role_json(const struct server_state *s)
 {
     const struct probe_state *login = &s->probes[PROBE_LOGIN];
     bool good = login->configured && login->ran && login->good && !login->internal;
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "pooler",
-                     verdict(good ? s->pooler : VERDICT_UNKNOWN), "in_recovery",
-                     verdict(good ? s->in_recovery : VERDICT_UNKNOWN), "replication_lag_seconds",
-                     good && s->lag_known ? seconds(s->lag_ns) : json_null(), "promises",
-                     promises_json(s), "sslmodes", sslmodes_json(s), "sessions", sessions_json(s));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "certificate_file", health_certificate_file(s),
+        "pooler", health_verdict(good ? s->pooler : VERDICT_UNKNOWN), "in_recovery",
+        health_verdict(good ? s->in_recovery : VERDICT_UNKNOWN), "replication_lag_seconds",
+        good && s->lag_known ? seconds(s->lag_ns) : json_null(), "promises", promises_json(s),
+        "sslmodes", sslmodes_json(s), "sessions", sessions_json(s));
 }
 
 static bool is_stale(const struct probe_state *p, int64_t now_ns)
@@ -329,7 +324,7 @@ static json_t *figures_json(const struct server_state *s, const struct probe_sta
                      "failures_in_row", (json_int_t)(failing ? p->failures_in_row : 0),
                      "last_success", health_time(p->last_success_realtime_ns), "server_version",
                      health_text(s->server_version), "latency_seconds", latency_json(s), "tls",
-                     tls_json(s), "certificate", certificate_json(s));
+                     tls_json(s), "certificate", health_certificate(s));
 }
 
 /* Takes over `part`. */

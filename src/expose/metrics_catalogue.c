@@ -88,6 +88,14 @@ const struct family family_catalogue[] = {
     COUNTER("pgtls_certificate_changes_total", "", "", .server = emit_certificate_changes,
             .help = "Server certificates seen that were not among the remembered ones; the first "
                     "is no change."),
+    GAUGE("pgtls_endpoint_same_certificate", "", "", .endpoint = emit_same_certificate,
+          .help =
+              "1 if there is a certificate that all servers of the endpoint have shown in their "
+              "last 30 handshakes, 0 if not, which only the same_certificate promise makes a "
+              "fault; absent with fewer than two that are up, and until each has shown three."),
+    GAUGE("pgtls_certificate_file_readable", "", "", .server = emit_file_readable,
+          .help = "1 if the exporter can read the certificate in certificate_file, 0 if not, in "
+                  "which case nothing is known of its promise; absent without the setting."),
     GAUGE("pgtls_chain_verified", "", "", .server = emit_chain_verified,
           .help = "1 if a path from the server's certificate to a trusted one exists, whatever "
                   "sslmode demands and whatever the dates, 0 if not; as last seen."),
@@ -130,7 +138,8 @@ const struct family family_catalogue[] = {
                   "not promised, until measured and while the server is down."),
     GAUGE("pgtls_endpoint_promise_kept", "", "promise", .endpoint = emit_endpoint_promise_kept,
           .help = "1 if the endpoint keeps the promise by its require setting (for read_only one "
-                  "fit server is always enough), 0 if not; servers that are down are left out."),
+                  "fit server is always enough, same_certificate is theirs together), 0 if not; "
+                  "servers that are down are left out."),
     GAUGE("pgtls_session_up", "", "session", .server = emit_session_up,
           .help = "1 while this watched session is open, 0 while it is not; absent until the first "
                   "attempt to open it has ended."),

@@ -25,6 +25,15 @@ void emit_lag(struct sink *k, const struct server_state *s)
     sink_ns(k, s->lag_ns - s->lag_ns % NS_PER_MS);
 }
 
+/* Whether it could be read is known once it was looked at. */
+void emit_file_readable(struct sink *k, const struct server_state *s)
+{
+    const struct certificate_file *file = s->certificate_file.file;
+
+    if (file)
+        sink_plain_u64(k, file->error[0] == '\0');
+}
+
 void emit_promise_kept(struct sink *k, const struct server_state *s)
 {
     for (size_t i = 0; i < PROMISE_COUNT; i++) {
@@ -48,4 +57,18 @@ void emit_endpoint_promise_kept(struct sink *k, const struct fleet_view *view,
         sink_label(k, "promise", promise_name((enum promise)i));
         sink_u64(k, kept == VERDICT_YES);
     }
+}
+
+/* Told whether or not it is promised. */
+void emit_same_certificate(struct sink *k, const struct fleet_view *view, const struct endpoint *e)
+{
+    enum verdict same =
+        e->n_servers < 2 ? VERDICT_UNKNOWN : fleet_agreement(view, e, SAME_ENDPOINT).same;
+
+    if (same == VERDICT_UNKNOWN)
+        return;
+    sink_begin(k);
+    sink_text(k, "pg_cluster", e->cluster);
+    sink_text(k, "pg_endpoint", e->name);
+    sink_u64(k, same == VERDICT_YES);
 }

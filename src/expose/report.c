@@ -15,8 +15,6 @@
 #define MODE_COLUMNS   13
 #define ANSWER_COLUMNS 5
 
-#define PROMISE_COLUMNS 11
-
 static const struct {
     const char *word;
     enum mark mark;
@@ -226,19 +224,30 @@ static void section_server(const struct writer *w, const struct report *r)
     }
 }
 
+/* Columns that the names of the promises take, 0 when there are none. */
+static size_t promise_columns(const struct report *r)
+{
+    size_t columns = 0;
+
+    for (size_t i = 0; i < PROMISE_COUNT; i++) {
+        size_t len = strlen(promise_name((enum promise)i));
+
+        if (promise_made(&r->server->promises, (enum promise)i) && len + 2 > columns)
+            columns = len + 2;
+    }
+    return columns;
+}
+
 static bool makes_promises(const struct report *r)
 {
-    for (size_t i = 0; i < PROMISE_COUNT; i++) {
-        if (promise_made(&r->server->promises, (enum promise)i))
-            return true;
-    }
-    return false;
+    return promise_columns(r) > 0;
 }
 
 static void section_promises(const struct writer *w, const struct report *r)
 {
     static const enum mark marks[] = {
         [VERDICT_UNKNOWN] = MARK_NONE, [VERDICT_NO] = MARK_WARN, [VERDICT_YES] = MARK_GOOD};
+    size_t columns = promise_columns(r), indent = REPORT_INDENT + 2 + columns;
 
     for (size_t i = 0; i < PROMISE_COUNT; i++) {
         struct promise_fact fact;
@@ -249,14 +258,14 @@ static void section_promises(const struct writer *w, const struct report *r)
         if (!fact.made)
             continue;
         known = fact.kept != VERDICT_UNKNOWN;
-        snprintf(text, sizeof text, "promised: %s; %s%s", fact.promised, known ? "found: " : "",
-                 known ? fact.found : report_promise_silence(r, (enum promise)i));
+        snprintf(text, sizeof text, "promised: %s; %s%s%s%s", fact.promised,
+                 known ? "" : report_promise_silence(r, (enum promise)i),
+                 !known && fact.found[0] ? "; " : "", fact.found[0] ? "found: " : "", fact.found);
         write_spaces(w, REPORT_INDENT);
         write_mark(w, marks[fact.kept]);
         write_spaces(w, 1);
-        write_padded(w, TINT_NONE, promise_name((enum promise)i), PROMISE_COLUMNS);
-        write_wrapped(w, fact.kept == VERDICT_NO ? TINT_WARN : TINT_NONE, text,
-                      REPORT_INDENT + 2 + PROMISE_COLUMNS, REPORT_INDENT + 2 + PROMISE_COLUMNS);
+        write_padded(w, TINT_NONE, promise_name((enum promise)i), columns);
+        write_wrapped(w, fact.kept == VERDICT_NO ? TINT_WARN : TINT_NONE, text, indent, indent);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "pgtls/base/str.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define SECONDS_PER_DAY 86400
 
@@ -100,6 +101,23 @@ enum state report_state(const struct report *r)
     return fault_row(o->fault)->class == FAULT_CLASS_INTERNAL ? STATE_UNKNOWN : STATE_DOWN;
 }
 
+/* One handshake may have met one of several back ends; the daemon waits for the others, a person
+ * who asks once wants to see what is. */
+static void file_facts(const struct observation *inspect, struct promise_facts *f)
+{
+    const struct certificate_file *file = inspect->certificate_file;
+    const struct chain *chain = inspect->chain;
+
+    if (chain && chain->count > 0)
+        str_copy(f->leaf, sizeof f->leaf, chain->certificates[0].fingerprint_sha256);
+    if (!file)
+        return;
+    str_copy(f->file_leaf, sizeof f->file_leaf, file->leaf.fingerprint_sha256);
+    str_copy(f->file_error, sizeof f->file_error, file->error);
+    if (f->leaf[0] && f->file_leaf[0])
+        f->file_served = strcmp(f->leaf, f->file_leaf) == 0 ? VERDICT_YES : VERDICT_NO;
+}
+
 /* The same as the fleet folds, of what this once told. */
 static void promise_facts(const struct report *r, struct promise_facts *f)
 {
@@ -109,6 +127,7 @@ static void promise_facts(const struct report *r, struct promise_facts *f)
     *f = (struct promise_facts){.in_recovery = VERDICT_UNKNOWN};
     if (!r->server->unix_socket && r->inspect->fault == FAULT_NONE)
         str_copy(f->address, sizeof f->address, r->inspect->address);
+    file_facts(r->inspect, f);
     if (!answered)
         return;
     f->in_recovery = login->in_recovery;
@@ -128,7 +147,7 @@ static void keep_text(char *to, size_t size, struct buf *text)
 void report_promise(const struct report *r, enum promise promise, struct promise_fact *fact)
 {
     const struct promises *p = &r->server->promises;
-    struct buf promised = BUF_INIT(2048), found = BUF_INIT(256);
+    struct buf promised = BUF_INIT(2048), found = BUF_INIT(512);
     struct promise_facts facts;
 
     promise_facts(r, &facts);
@@ -146,7 +165,9 @@ const char *report_promise_silence(const struct report *r, enum promise promise)
 {
     if (report_culprit(r))
         return "not judged of a server that is down";
-    if (promise != PROMISE_ADDRESSES && !r->login)
+    if (promise == PROMISE_SAME_CERTIFICATE)
+        return "the daemon compares them, see /health/database";
+    if (promise < PROMISE_ADDRESSES && !r->login)
         return "not measured without a login";
     return "not known";
 }

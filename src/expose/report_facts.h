@@ -47,7 +47,7 @@ const char *verify_text(int code, char to[VERIFY_TEXT_SIZE]);
 struct promise_fact {
     enum verdict kept; /* UNKNOWN: not promised, or not measured */
     bool made;
-    char promised[512], found[96];
+    char promised[512], found[320];
 };
 void report_promise(const struct report *r, enum promise promise, struct promise_fact *fact);
 

@@ -71,3 +71,28 @@ void pem_unref(struct pem *pem)
     if (pem && __atomic_sub_fetch(&pem->references, 1, __ATOMIC_ACQ_REL) == 0)
         free(pem);
 }
+
+struct certificate_file *certificate_file_new(const char *path)
+{
+    size_t size = strlen(path) + 1;
+    struct certificate_file *file = calloc(1, sizeof *file + size);
+
+    if (!file)
+        return NULL;
+    file->references = 1;
+    memcpy(file->path, path, size);
+    return file;
+}
+
+struct certificate_file *certificate_file_ref(struct certificate_file *file)
+{
+    if (file)
+        __atomic_add_fetch(&file->references, 1, __ATOMIC_RELAXED);
+    return file;
+}
+
+void certificate_file_unref(struct certificate_file *file)
+{
+    if (file && __atomic_sub_fetch(&file->references, 1, __ATOMIC_ACQ_REL) == 0)
+        free(file);
+}

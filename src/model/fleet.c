@@ -121,6 +121,7 @@ void server_state_unref(struct server_state *s)
     chain_unref(s->chain);
     chain_unref(s->shown_chain);
     free(s->client_certificate);
+    certificate_file_unref(s->certificate_file.file);
     endpoint_set_unref(s->set);
     pthread_mutex_destroy(&s->lock);
     free(s->labels);
@@ -224,6 +225,13 @@ static void configure_probe(struct probe_state *p, bool configured, int64_t inte
         p->interval_ns = interval_ns;
 }
 
+static bool same_file(const struct promises *a, const struct promises *b)
+{
+    const char *x = a->certificate_file, *y = b->certificate_file;
+
+    return x && y ? strcmp(x, y) == 0 : x == y;
+}
+
 /* What its probes came to meant something else. */
 static void forget_results(struct server_state *s)
 {
@@ -248,6 +256,8 @@ static void adopt(struct server_state *s, struct endpoint_set *set, const struct
         s->sslmodes = (struct sslmode_facts){.known = false};
     if (!expect_alike(&s->config->expect, &config->expect))
         forget_results(s);
+    if (!same_file(&s->config->promises, &config->promises))
+        fold_forget_certificate_file(s);
     s->set = endpoint_set_ref(set);
     s->config = config;
     configure_probe(&s->probes[PROBE_INSPECT], true, config->interval_ns);
@@ -339,12 +349,24 @@ enum state fleet_endpoint_state(const struct fleet_view *view, const struct endp
     return otherwise;
 }
 
+static enum verdict same_certificate_promise(const struct fleet_view *view,
+                                             const struct endpoint *e)
+{
+    const struct promises *p = &view->set->servers[e->first_server].promises;
+
+    if (e->n_servers == 0 || p->same_certificate == SAME_NOBODY)
+        return VERDICT_UNKNOWN;
+    return fleet_agreement(view, e, p->same_certificate).same;
+}
+
 enum verdict fleet_endpoint_promise(const struct fleet_view *view, const struct endpoint *endpoint,
                                     enum promise promise)
 {
     struct promise_tally tally = {0};
     bool made = false;
 
+    if (promise == PROMISE_SAME_CERTIFICATE)
+        return same_certificate_promise(view, endpoint);
     for (size_t i = 0; i < endpoint->n_servers; i++) {
         struct server_state *s = view->servers[endpoint->first_server + i];
 

@@ -50,39 +50,6 @@ static void fold_phases(struct server_state *s, const struct observation *o)
     }
 }
 
-static unsigned hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0');
-    return (unsigned)((c | 0x20) - 'a' + 10) & 0xF;
-}
-
-/* Remembers a leaf. Several back ends behind one address take turns, so only a fingerprint that is
- * not among the remembered ones is a change; the very first is none. */
-static void fold_leaf(struct server_state *s, const struct certificate *leaf, int64_t realtime_ns)
-{
-    unsigned char id[sizeof s->leaves[0].fingerprint] = {0};
-    struct leaf_seen *place = &s->leaves[0];
-
-    for (size_t i = 0; i < sizeof id && leaf->fingerprint_sha256[2 * i]; i++)
-        id[i] = (unsigned char)(hex_digit(leaf->fingerprint_sha256[2 * i]) << 4 |
-                                hex_digit(leaf->fingerprint_sha256[2 * i + 1]));
-    for (size_t i = 0; i < s->n_leaves; i++) {
-        if (memcmp(s->leaves[i].fingerprint, id, sizeof id) == 0) {
-            s->leaves[i].last_seen_realtime_ns = realtime_ns;
-            return;
-        }
-        if (s->leaves[i].last_seen_realtime_ns < place->last_seen_realtime_ns)
-            place = &s->leaves[i];
-    }
-    if (s->n_leaves > 0)
-        s->certificate_changes++;
-    if (s->n_leaves < MAX_LEAVES)
-        place = &s->leaves[s->n_leaves++];
-    memcpy(place->fingerprint, id, sizeof id);
-    place->last_seen_realtime_ns = realtime_ns;
-}
-
 /* Few servers are shown one, so only those keep it. Out of memory: it is absent until next time. */
 static void fold_client_certificate(struct server_state *s, const struct observation *o)
 {
@@ -226,6 +193,8 @@ struct fleet_change fleet_apply_at(struct server_state *s, const struct observat
     change.before = s->state;
     change.fault_before = fault_of_state(s);
     fold_attempt(p, o, next_interval_ns, now_ns);
+    if (o->certificate_file)
+        fold_certificate_file(s, o);
     if (row->class == FAULT_CLASS_INTERNAL) {
         p->internal = true;
         p->internal_errors[row->internal]++;
@@ -240,6 +209,7 @@ struct fleet_change fleet_apply_at(struct server_state *s, const struct observat
         else
             fold_backend(s, o, now_ns);
     }
+    fold_file_served(s);
     if (o->probe == PROBE_INSPECT)
         sslmode_facts_inspect(&s->sslmodes, o);
     else

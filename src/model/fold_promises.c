@@ -91,6 +91,19 @@ static const struct backend_seen *worst_backend(const struct server_state *s)
     return worst;
 }
 
+static void file_facts(const struct server_state *s, struct promise_facts *facts)
+{
+    const struct certificate_file *file = s->certificate_file.file;
+
+    facts->file_served = s->certificate_file.served;
+    if (s->chain && s->chain->count > 0)
+        str_copy(facts->leaf, sizeof facts->leaf, s->chain->certificates[0].fingerprint_sha256);
+    if (!file)
+        return;
+    str_copy(facts->file_leaf, sizeof facts->file_leaf, file->leaf.fingerprint_sha256);
+    str_copy(facts->file_error, sizeof facts->file_error, file->error);
+}
+
 void server_promise_facts(const struct server_state *s, enum promise promise,
                           struct promise_facts *facts)
 {
@@ -104,6 +117,8 @@ void server_promise_facts(const struct server_state *s, enum promise promise,
         facts->in_recovery = worst ? worst->in_recovery : VERDICT_UNKNOWN;
         facts->read_only = worst ? worst->read_only : VERDICT_UNKNOWN;
     }
+    if (promise == PROMISE_CERTIFICATE_FILE)
+        file_facts(s, facts);
     if (!s->config->unix_socket)
         str_copy(facts->address, sizeof facts->address, s->address);
 }
@@ -114,6 +129,8 @@ static const enum probe_kind judged_by[PROMISE_COUNT] = {
     [PROMISE_POOLED] = PROBE_LOGIN,
     [PROMISE_MAX_LAG] = PROBE_LOGIN,
     [PROMISE_ADDRESSES] = PROBE_INSPECT,
+    [PROMISE_CERTIFICATE_FILE] = PROBE_INSPECT,
+    [PROMISE_SAME_CERTIFICATE] = PROBE_INSPECT,
 };
 
 static bool is_good(const struct server_state *s, enum probe_kind kind)

@@ -1,4 +1,4 @@
-/* An observation's life: it owns two references and nothing else. */
+/* An observation's life: it owns three references and nothing else. */
 #include "pgtls/model/observation.h"
 
 void observation_init(struct observation *o, enum probe_kind probe)
@@ -15,6 +15,8 @@ void observation_deinit(struct observation *o)
 {
     chain_unref(o->chain);
     pem_unref(o->anchors);
+    certificate_file_unref(o->certificate_file);
     o->chain = NULL;
     o->anchors = NULL;
+    o->certificate_file = NULL;
 }

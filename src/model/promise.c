@@ -15,6 +15,8 @@ static const char *const names[PROMISE_COUNT] = {
     [PROMISE_POOLED] = "pooled",
     [PROMISE_MAX_LAG] = "max_lag",
     [PROMISE_ADDRESSES] = "addresses",
+    [PROMISE_CERTIFICATE_FILE] = "certificate_file",
+    [PROMISE_SAME_CERTIFICATE] = "same_certificate",
 };
 
 const char *promise_name(enum promise promise)
@@ -33,6 +35,10 @@ bool promise_made(const struct promises *p, enum promise promise)
         return p->max_lag_ns > 0;
     case PROMISE_ADDRESSES:
         return p->n_addresses > 0;
+    case PROMISE_CERTIFICATE_FILE:
+        return p->certificate_file != NULL;
+    case PROMISE_SAME_CERTIFICATE:
+        return p->same_certificate != SAME_NOBODY;
     case PROMISE_COUNT:
         break;
     }
@@ -157,15 +163,27 @@ static enum verdict judge_address(const struct promises *p, const struct promise
     return VERDICT_NO;
 }
 
+static enum verdict judge_file(const struct promises *p, const struct promise_facts *f)
+{
+    (void)p;
+    return f->file_served;
+}
+
+/* What several servers promise together, one alone neither keeps nor breaks: fleet_agreement. */
+static enum verdict judge_nobody(const struct promises *p, const struct promise_facts *f)
+{
+    (void)p, (void)f;
+    return VERDICT_UNKNOWN;
+}
+
 enum verdict promise_judge(const struct promises *p, enum promise promise,
                            const struct promise_facts *facts)
 {
     static enum verdict (*const judges[PROMISE_COUNT])(const struct promises *,
                                                        const struct promise_facts *) = {
-        [PROMISE_READ_ONLY] = judge_role,
-        [PROMISE_POOLED] = judge_pooled,
-        [PROMISE_MAX_LAG] = judge_lag,
-        [PROMISE_ADDRESSES] = judge_address,
+        [PROMISE_READ_ONLY] = judge_role,        [PROMISE_POOLED] = judge_pooled,
+        [PROMISE_MAX_LAG] = judge_lag,           [PROMISE_ADDRESSES] = judge_address,
+        [PROMISE_CERTIFICATE_FILE] = judge_file, [PROMISE_SAME_CERTIFICATE] = judge_nobody,
     };
 
     return promise_made(p, promise) ? judges[promise](p, facts) : VERDICT_UNKNOWN;
@@ -226,9 +244,27 @@ void promise_add_promised(struct buf *to, const struct promises *p, enum promise
     case PROMISE_ADDRESSES:
         add_networks(to, p);
         break;
+    case PROMISE_CERTIFICATE_FILE:
+        buf_addf(to, "shows the certificate in %s", p->certificate_file);
+        break;
+    case PROMISE_SAME_CERTIFICATE:
+        buf_add_str(to, p->same_certificate == SAME_CLUSTER
+                            ? "the same certificate as others of the cluster"
+                            : "the same certificate as the endpoint's other servers");
+        break;
     case PROMISE_COUNT:
         break;
     }
+}
+
+static void add_file_found(struct buf *to, const struct promise_facts *f)
+{
+    if (f->file_error[0] != '\0')
+        buf_addf(to, "the file cannot be read: %s", f->file_error);
+    else if (f->file_served == VERDICT_YES)
+        buf_addf(to, "SHA-256 %s", f->file_leaf);
+    else if (f->file_served == VERDICT_NO)
+        buf_addf(to, "shown is SHA-256 %s, in the file is %s", f->leaf, f->file_leaf);
 }
 
 void promise_add_found(struct buf *to, enum promise promise, const struct promise_facts *f)
@@ -249,6 +285,11 @@ void promise_add_found(struct buf *to, enum promise promise, const struct promis
     case PROMISE_ADDRESSES:
         buf_add_str(to, f->address);
         break;
+    case PROMISE_CERTIFICATE_FILE:
+        add_file_found(to, f);
+        break;
+    case PROMISE_SAME_CERTIFICATE:
+        break;
     case PROMISE_COUNT:
         break;
     }
@@ -258,7 +299,7 @@ void promise_add_found(struct buf *to, enum promise promise, const struct promis
 
 enum verdict promise_of_endpoint(enum promise promise, bool all, const struct promise_tally *t)
 {
-    bool every = all && promise != PROMISE_READ_ONLY;
+    bool every = promise == PROMISE_CERTIFICATE_FILE || (all && promise != PROMISE_READ_ONLY);
 
     if (every && t->broken > 0)
         return VERDICT_NO;

@@ -129,6 +129,7 @@ struct server sslmode_side_server(const struct server *s, enum leg leg)
 
     side.login = false;
     side.expect = (struct expect){.text = NULL};
+    side.promises = (struct promises){.role = ROLE_ANY}; /* the probes' business */
     side.pins = NULL;
     side.n_pins = 0;
     side.sslmode = leg == LEG_TLS ? SSLMODE_REQUIRE : SSLMODE_DISABLE;

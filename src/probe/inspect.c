@@ -48,6 +48,18 @@ static bool literal_address(const struct server *s, struct address *address)
     return address_from_text(s->hostaddr ? s->hostaddr : s->host, s->port, address);
 }
 
+/* Before the handshake: what the file holds by then is what the server may be expected to show. */
+static void look_at_certificate_file(struct probe *p)
+{
+    const char *path = p->server->promises.certificate_file;
+    struct learned *learned = p->learned;
+
+    if (!path)
+        return;
+    learned->certificate_file = certificate_file_look(learned->certificate_file, path);
+    p->observation.certificate_file = certificate_file_ref(learned->certificate_file);
+}
+
 /* A trust store that cannot be read must not cost the server a connection that is broken off, which
  * it would log. Reading one takes longer than a handshake: it is in no phase. */
 enum step inspect_prepare(struct probe *p)
@@ -57,6 +69,7 @@ enum step inspect_prepare(struct probe *p)
 
     if (!server_uses_tls(p->server))
         return STEP_NEXT;
+    look_at_certificate_file(p);
     p->trust = trust_get(p->host->trusts, p->server, &reason, text, sizeof text);
     p->cpu_mark_ns = clock_thread_cpu_ns();
     if (p->trust)

@@ -440,5 +440,6 @@ void learned_forget(struct learned *learned)
 {
     chain_memory_deinit(&learned->memory);
     pem_unref(learned->anchors);
+    certificate_file_unref(learned->certificate_file);
     *learned = (struct learned){0};
 }

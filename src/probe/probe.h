@@ -13,6 +13,7 @@
 #include "pgtls/net/resolver.h"
 #include "pgtls/pg/login.h"
 #include "pgtls/pg/wire.h"
+#include "pgtls/tls/certificate_file.h"
 #include "pgtls/tls/conn.h"
 
 #include <stdbool.h>
@@ -50,9 +51,10 @@ enum stage {
 /* What is known of a server from earlier probes. Belongs to its worker. */
 struct learned {
     struct chain_memory memory;
-    struct pem *anchors; /* of the latest good inspect */
-    char address[64];    /* that the latest inspect used */
-    bool tls;            /* the leg that got in, for prefer and allow */
+    struct pem *anchors;                       /* of the latest good inspect */
+    struct certificate_file *certificate_file; /* as last looked at */
+    char address[64];                          /* that the latest inspect used */
+    bool tls;                                  /* the leg that got in, for prefer and allow */
     bool scram_plus;
     bool plain_query; /* the server refuses the login's whole query */
 };

@@ -35,7 +35,7 @@ static void tell_state(const struct server *s, enum status status, const struct 
 static void tell_promise(const struct server *s, struct server_state *state, enum status status,
                          enum promise promise, bool kept)
 {
-    struct buf promised = BUF_INIT(1024), found = BUF_INIT(256);
+    struct buf promised = BUF_INIT(1024), found = BUF_INIT(512);
     struct promise_facts facts;
 
     server_state_lock(state);
@@ -67,4 +67,20 @@ void tell_change(const struct server *server, struct server_state *state,
             tell_promise(server, state, status, (enum promise)i,
                          change->promises[i] == VERDICT_YES);
     }
+}
+
+void tell_certificate_file(const struct server *s, const struct certificate_file *file, bool *told)
+{
+    bool unreadable = file && file->error[0] != '\0';
+
+    if (!file || *told == unreadable)
+        return;
+    *told = unreadable;
+    if (unreadable)
+        LOG(WARN, "Cannot read the certificate file", {"pg_cluster", s->cluster},
+            {"pg_endpoint", s->endpoint}, {"server", s->name}, {"file", file->path},
+            {"error", file->error});
+    else
+        LOG(INFO, "The certificate file can be read", {"pg_cluster", s->cluster},
+            {"pg_endpoint", s->endpoint}, {"server", s->name}, {"file", file->path});
 }

@@ -2,5 +2,10 @@
 /* What an observation changed, as lines of the log: one per change, none per probe. */
 #include "pgtls/model/fleet.h"
 
+/* Says that the certificate file cannot be read, or can again; `told` is what was said last. Our
+ * own side: it changes no state. */
+void tell_certificate_file(const struct server *server, const struct certificate_file *file,
+                           bool *told);
+
 void tell_change(const struct server *server, struct server_state *state,
                  const struct observation *o, const struct fleet_change *change);

@@ -293,6 +293,7 @@ static void fold(struct watched *w, struct probe *p)
     }
     change = fleet_apply(w->state, o, slot->interval_ns);
     tell_change(w->server, w->state, o, &change);
+    tell_certificate_file(w->server, o->certificate_file, &w->file_unreadable);
     want_side(w);
     allow_sessions(w);
 }

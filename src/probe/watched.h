@@ -29,7 +29,8 @@ struct watched {
     bool inspect_good, login_good;
     bool outdated; /* what is in flight tells of a configuration that is no longer in force */
     bool retried;  /* this login failure has had its immediate retry with the new secret */
-    bool removed;  /* goes as soon as nothing is in flight */
+    bool file_unreadable; /* the log has been told that certificate_file is */
+    bool removed;         /* goes as soon as nothing is in flight */
     uint64_t secret_seen; /* generation at the latest failed login */
 
     uv_timer_t timer; /* the next thing due */

@@ -248,6 +248,31 @@ static void test_promises_are_inherited_one_by_one(void **state)
     endpoint_set_unref(set);
 }
 
+static void test_certificates_that_are_promised(void **state)
+{
+    struct endpoint_set *set = load_good(
+        "defaults: {certificate_file: /etc/default.crt}\n"
+        "clusters:\n"
+        "  - name: c\n"
+        "    promise: {same_certificate: cluster}\n"
+        "    endpoints:\n"
+        "      a: {host: h}\n"
+        "      b: {host: h, certificate_file: b.crt, promise: {same_certificate: true}}\n"
+        "      c: {host: h, promise: {same_certificate: endpoint, pooled: true}, user: u}\n"
+        "      d: {host: h, promise: {same_certificate: false}}\n");
+    static const enum same_certificate same[] = {SAME_CLUSTER, SAME_ENDPOINT, SAME_ENDPOINT,
+                                                 SAME_NOBODY};
+
+    (void)state;
+    assert_int_equal(messages.n, 0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(set->servers[i].promises.same_certificate, same[i]);
+        assert_string_equal(set->servers[i].promises.certificate_file,
+                            i == 1 ? "b.crt" : "/etc/default.crt");
+    }
+    endpoint_set_unref(set);
+}
+
 static void test_sslmode_in_force(void **state)
 {
     static const struct {
@@ -509,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_pins_in_every_form),
         cmocka_unit_test(test_side_attempts_only_where_asked_for),
         cmocka_unit_test(test_promises_are_inherited_one_by_one),
+        cmocka_unit_test(test_certificates_that_are_promised),
         cmocka_unit_test(test_sslmode_in_force),
         cmocka_unit_test(test_names_of_servers),
         cmocka_unit_test(test_aliases_share_and_do_not_explode),

@@ -181,6 +181,13 @@ static const struct {
      "for example 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"},
     {"clusters: [{name: a, host: h, promise: {addresses: []}}]",
      "t.yml:1:52: addresses: an empty list; leave the key out"},
+    {"clusters: [{name: a, host: h, promise: {same_certificate: everybody}}]",
+     "t.yml:1:59: same_certificate: \"everybody\" is not one of false, endpoint, cluster or true"},
+    {"clusters: [{name: a, host: h, promise: {certificate_file: /x}}]",
+     "t.yml:1:41: \"certificate_file\" does not belong into promise; it belongs into defaults, a "
+     "template, a cluster or an endpoint"},
+    {"clusters: [{name: a, host: h, certificate_file: ~/server.crt}]",
+     "t.yml:1:49: certificate_file: \"~\" is not expanded; write the path out"},
     {"clusters: [{name: a, host: h, promise: {addresses: [[]]}}]",
      "t.yml:1:53: addresses: a list where a text is needed"},
     {"clusters: [{name: a, dsn: 'host=h target_session_attrs=standby', promise: {read_only: "
@@ -290,6 +297,10 @@ static void test_warnings(void **state)
          "t.yml:1:50: promise: max_lag is measured by the login, and endpoint \"default\" of "
          "cluster \"c\" has none; give a user"},
         {"dsn: 'host=h user=u target_session_attrs=standby'", NULL},
+        {"host: h, certificate_file: /x, promise: {same_certificate: true}", NULL},
+        {"host: h, sslmode: disable, certificate_file: /x",
+         "t.yml:1:67: certificate_file: endpoint \"default\" of cluster \"c\" has sslmode disable "
+         "and shows no certificate to compare it with"},
         {"dsn: 'host=h target_session_attrs=any gssencmode=disable'", NULL},
         {"host: h, interval: 1s",
          "t.yml:1:41: timeout: 5s is longer than the interval of 1s; a slow server will be probed "

@@ -102,6 +102,7 @@ static void test_endpoints(void **state)
         assert_int_equal(promise_of_endpoint(PROMISE_POOLED, true, t), rows[i].all);
         assert_int_equal(promise_of_endpoint(PROMISE_READ_ONLY, true, t), rows[i].role);
         assert_int_equal(promise_of_endpoint(PROMISE_READ_ONLY, false, t), rows[i].role);
+        assert_int_equal(promise_of_endpoint(PROMISE_CERTIFICATE_FILE, false, t), rows[i].all);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "tls.h"
 
 #include "pgtls/base/clock.h"
+#include "pgtls/tls/certificate_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -360,6 +364,100 @@ static void test_pins(void **state)
     X509_free(leaf);
 }
 
+/* --- files ------------------------------------------------------------------------------------ */
+
+/* Writes the file anew: with the key, if wanted, and the certificates up to the first NULL. */
+static void write_pem(const char *path, bool with_key, X509 *first, X509 *second)
+{
+    FILE *to = fopen(path, "w");
+
+    assert_non_null(to);
+    if (with_key) /* encrypted: nobody may be asked for its passphrase */
+        assert_int_equal(PEM_write_PrivateKey(to, key, EVP_aes_128_cbc(),
+                                              (const unsigned char *)"secret", 6, NULL, NULL),
+                         1);
+    if (first)
+        assert_int_equal(PEM_write_X509(to, first), 1);
+    if (second)
+        assert_int_equal(PEM_write_X509(to, second), 1);
+    assert_int_equal(fclose(to), 0);
+}
+
+static void test_a_certificate_file_is_read_when_it_changes(void **state)
+{
+    static const struct recipe one_r = {"one", "DNS:a", -DAY, DAY, false},
+                               two_r = {"two", "DNS:a", -DAY, 2 * DAY, false};
+    X509 *one = make(&one_r, NULL), *two = make(&two_r, NULL);
+    char directory[] = "/tmp/pgtls-test-XXXXXX", path[64], other[64];
+    struct certificate_file *file, *before;
+    struct certificate facts;
+
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/server.crt", directory);
+    snprintf(other, sizeof other, "%s/other", directory);
+    certificate_facts(one, &facts);
+
+    file = certificate_file_look(NULL, path);
+    assert_string_equal(file->error, "No such file or directory");
+    assert_string_equal(file->path, path);
+    write_pem(path, true, one, two);
+    file = certificate_file_look(file, path);
+    assert_string_equal(file->error, "");
+    assert_string_equal(file->leaf.subject, "CN=one"); /* the first is the one that is served */
+    assert_string_equal(file->leaf.fingerprint_sha256, facts.fingerprint_sha256);
+    assert_true(file->modified_realtime_ns > clock_realtime_ns() - 60 * NS_PER_S);
+    before = file;
+    file = certificate_file_look(file, path);
+    assert_ptr_equal(file, before);
+
+    write_pem(other, false, two, one); /* renewed as cert-manager and certbot do: by a rename */
+    assert_int_equal(rename(other, path), 0);
+    file = certificate_file_look(file, path);
+    assert_string_equal(file->leaf.subject, "CN=two");
+    write_pem(path, false, one, NULL); /* and in place */
+    file = certificate_file_look(file, path);
+    assert_string_equal(file->leaf.subject, "CN=one");
+    file = certificate_file_look(file, other); /* another file altogether */
+    assert_string_equal(file->error, "No such file or directory");
+
+    certificate_file_unref(file);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
+    X509_free(one);
+    X509_free(two);
+}
+
+static void test_what_is_no_certificate_file(void **state)
+{
+    char directory[] = "/tmp/pgtls-test-XXXXXX", path[64];
+    struct certificate_file *file = NULL;
+
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/file", directory);
+    file = certificate_file_look(file, directory);
+    assert_string_equal(file->error, "not a regular file");
+    file = certificate_file_look(file, "/dev/zero");
+    assert_string_equal(file->error, "not a regular file");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    file = certificate_file_look(file, path); /* nobody writes to it: this must not wait */
+    assert_string_equal(file->error, "not a regular file");
+    assert_int_equal(unlink(path), 0);
+    write_pem(path, true, NULL, NULL);
+    file = certificate_file_look(file, path);
+    assert_string_equal(file->error, "no certificate in PEM format is in it");
+    write_pem(path, false, NULL, NULL); /* emptied, to be written next */
+    file = certificate_file_look(file, path);
+    assert_string_equal(file->error, "no certificate in PEM format is in it");
+    assert_int_equal(truncate(path, (off_t)CERTIFICATE_FILE_MAX_BYTES + 1), 0);
+    file = certificate_file_look(file, path);
+    assert_string_equal(file->error, "larger than 1048576 bytes: not a certificate file");
+    certificate_file_unref(file);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +469,8 @@ int main(void)
         cmocka_unit_test(test_a_verdict_lasts_until_a_date_changes_it),
         cmocka_unit_test(test_anchors_of_a_self_signed_leaf),
         cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_a_certificate_file_is_read_when_it_changes),
+        cmocka_unit_test(test_what_is_no_certificate_file),
     };
 
     return cmocka_run_group_tests_name("tls", tests, setup, teardown);

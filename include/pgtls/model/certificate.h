@@ -58,6 +58,21 @@ struct pem *pem_new(const char *text, size_t len); /* NULL when out of memory */
 struct pem *pem_ref(struct pem *pem);              /* accepts NULL */
 void pem_unref(struct pem *pem);                   /* accepts NULL */
 
+/* What a certificate file on a disk of ours holds: the one that a server is supposed to serve
+ * (`certificate_file`). Immutable after creation, shared by reference. */
+struct certificate_file {
+    int references;               /* atomic */
+    uint64_t signature;           /* of the file's state when it was read */
+    int64_t modified_realtime_ns; /* the file's own time of modification; 0 if it is not known */
+    char error[256];              /* why it tells nothing; "" if `leaf` holds */
+    struct certificate leaf;      /* the first certificate in it, which is the one that is served */
+    char path[];
+};
+/* Zeroed but for the path, one reference; NULL when out of memory. */
+struct certificate_file *certificate_file_new(const char *path);
+struct certificate_file *certificate_file_ref(struct certificate_file *file); /* accepts NULL */
+void certificate_file_unref(struct certificate_file *file);                   /* accepts NULL */
+
 /* Three separate facts, judged whatever this endpoint's sslmode demands. */
 enum verdict { VERDICT_UNKNOWN, VERDICT_NO, VERDICT_YES };
 

@@ -49,11 +49,26 @@ struct probe_state {
     struct histogram duration;
 };
 
-/* Certificates seen lately on one server: several back ends behind one address are normal. */
-#define MAX_LEAVES 8
+/* Certificates seen on one server: several back ends behind one address are normal, and take turns.
+ * Lately is within its last LEAF_LATELY handshakes: long enough for any balancer to come round. */
+#define MAX_LEAVES  8
+#define LEAF_LATELY 30
 struct leaf_seen {
     unsigned char fingerprint[32];
+    int64_t first_seen_realtime_ns; /* since when it is seen, without a longer break */
     int64_t last_seen_realtime_ns;
+    uint64_t sighting; /* the latest, as server_state.sightings counts them */
+};
+
+/* The file that holds the certificate which the server is supposed to serve. */
+struct file_seen {
+    struct certificate_file *file; /* as last looked at; NULL: not configured, or not yet */
+    bool known;                    /* it could be read once, and then held … */
+    unsigned char fingerprint[32]; /* … this */
+    int64_t since_realtime_ns;     /* when that was first found in it */
+    uint64_t sightings;            /* handshakes there had been by then */
+    /* Does the server show it? UNKNOWN before, and while the file cannot be read. */
+    enum verdict served;
 };
 
 /* Back ends that answered logins lately: the worst of them is shown. */
@@ -104,6 +119,8 @@ struct server_state {
     int64_t shown_monotonic_ns;
     struct leaf_seen leaves[MAX_LEAVES];
     size_t n_leaves;
+    uint64_t sightings; /* handshakes that showed a certificate */
+    struct file_seen certificate_file;
     uint64_t certificate_changes;
 
     char auth_method[AUTH_METHOD_SIZE];
@@ -212,6 +229,32 @@ void promise_tally_add(struct promise_tally *tally, const struct server_state *s
 /* Is an endpoint's promise kept? UNKNOWN when it is not made, too. Takes the servers' locks. */
 enum verdict fleet_endpoint_promise(const struct fleet_view *view, const struct endpoint *endpoint,
                                     enum promise promise);
+
+/* Do servers show the same certificate? They do while there is one that each of them has shown
+ * lately: balancers and renewals that take a while let nothing flap. Left out are servers that are
+ * down or speak no TLS. UNKNOWN: fewer than two are left, or one has not been seen often enough
+ * (unless the others differ). */
+struct agreement {
+    enum verdict same;
+    int64_t since_realtime_ns; /* of NO: when the newest of their certificates was first seen */
+    size_t between[2];         /* of NO: two of them, by their place in the view */
+    size_t compared;
+};
+
+/* Among the servers of an endpoint, or of all endpoints of its cluster that promise it so. Takes
+ * their locks. */
+struct agreement fleet_agreement(const struct fleet_view *view, const struct endpoint *endpoint,
+                                 enum same_certificate among);
+
+/* Adds the outcome to the tally of the promise, as if it were one server's. */
+void agreement_tally(const struct agreement *agreement, struct promise_tally *tally);
+
+/* The leaf numbered i was seen lately. Call under the lock. */
+bool server_leaf_is_recent(const struct server_state *s, size_t i);
+
+/* Since when the server has not shown what its certificate_file holds; 0 if it does, or nothing is
+ * known. Call under the lock. */
+int64_t server_file_unserved_since(const struct server_state *s);
 
 /* State of an endpoint by its `require`, over the servers of the view. Takes their locks. */
 enum state fleet_endpoint_state(const struct fleet_view *view, const struct endpoint *endpoint);

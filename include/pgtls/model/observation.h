@@ -48,7 +48,8 @@ struct observation {
     struct pem *anchors; /* a reference; NULL when no path verified, unless the leaf is self-signed
                             and nothing else is wrong with it: then itself */
     struct judgement judgement;
-    struct certificate *client_certificate; /* borrowed until applied; NULL without one */
+    struct certificate *client_certificate;    /* borrowed until applied; NULL without one */
+    struct certificate_file *certificate_file; /* a reference; NULL when none is configured */
 
     char auth_method[AUTH_METHOD_SIZE]; /* "trust", "password", "md5", "scram-sha-256", "gss", … */
     bool channel_binding;               /* the server offers SCRAM-SHA-256-PLUS */
@@ -70,5 +71,5 @@ bool observation_entered(const struct observation *o);
 
 /* tls_alert = -1, everything else zero. */
 void observation_init(struct observation *o, enum probe_kind probe);
-/* Drops the references to chain and anchors. */
+/* Drops the references to chain, anchors and certificate_file. */
 void observation_deinit(struct observation *o);

@@ -1,6 +1,7 @@
 #pragma once
 /* What an endpoint claims to be: in its role, behind a pooler or not, at these addresses, not too
- * far behind. A broken promise degrades an endpoint; it never takes it down. */
+ * far behind, with the certificate that it is supposed to have. A broken promise degrades an
+ * endpoint; it never takes it down. */
 #include "pgtls/model/certificate.h"
 
 #include <stdbool.h>
@@ -15,6 +16,8 @@ enum promise {
     PROMISE_POOLED,
     PROMISE_MAX_LAG,
     PROMISE_ADDRESSES,
+    PROMISE_CERTIFICATE_FILE,
+    PROMISE_SAME_CERTIFICATE, /* of several servers together: no single one keeps or breaks it */
     PROMISE_COUNT
 };
 const char *promise_name(enum promise promise); /* "read_only" … */
@@ -46,6 +49,13 @@ void network_add_text(struct buf *to, const struct network *network);
 /* Is this numeric address ("fe80::1%eth0", too) in it? */
 bool network_contains(const struct network *network, const char *address);
 
+/* Who is to show the same certificate. */
+enum same_certificate {
+    SAME_NOBODY,   /* nothing promised */
+    SAME_ENDPOINT, /* the servers of the endpoint */
+    SAME_CLUSTER   /* those of all endpoints of the cluster that promise so, too */
+};
+
 /* What a server of an endpoint promises. */
 #define MAX_NETWORKS 64
 struct promises {
@@ -53,7 +63,9 @@ struct promises {
     enum verdict pooled; /* VERDICT_UNKNOWN: not promised */
     int64_t max_lag_ns;  /* 0: not promised */
     const struct network *addresses;
-    size_t n_addresses; /* 0: not promised */
+    size_t n_addresses;           /* 0: not promised */
+    const char *certificate_file; /* whose certificate the server shows; NULL: not promised */
+    enum same_certificate same_certificate;
 };
 
 /* Is this one promised? */
@@ -67,6 +79,10 @@ struct promise_facts {
     enum verdict pooler;      /* another back end answered than authenticated us */
     bool lag_known;           /* of a standby */
     int64_t lag_ns;
+    enum verdict file_served; /* the server shows what certificate_file holds */
+    char leaf[65];            /* SHA-256 of what it shows; "" = not known */
+    char file_leaf[65];       /* of what the file holds, the same */
+    char file_error[256];     /* why that is not known */
 };
 
 /* Is it kept, by these facts? UNKNOWN: it is not made, or they do not tell. */
@@ -92,6 +108,6 @@ struct promise_tally {
     int64_t first_broken, last_broken;
 };
 
-/* The endpoint's promise. For a role one fit server is enough, for the others `all` decides whether
- * every server must keep it. */
+/* The endpoint's promise. For a role one fit server is enough; a certificate that is not loaded is
+ * one too many; for the others `all` decides whether every server must keep it. */
 enum verdict promise_of_endpoint(enum promise promise, bool all, const struct promise_tally *tally);
