@@ -86,7 +86,8 @@ def test_promises_of_a_primary_and_its_standby(pair, watch):
     (server,) = states["swapped"]["servers"]
     assert server["connection"] == "OK" and server["in_recovery"] is True and server["pooler"] is False
     assert server["promises"] == states["swapped"]["promises"] \
-        == {"read_only": False, "pooled": False, "max_lag": None, "addresses": False}
+        == {"read_only": False, "pooled": False, "max_lag": None, "addresses": False,
+            "certificate_file": None, "same_certificate": None}
     assert states["nothing"]["servers"][0]["promises"] == dict.fromkeys(server["promises"])
 
 

@@ -45,7 +45,8 @@ def test_a_broken_promise_degrades_the_report(lab, probe):
         "read_only": {"kept": True, "promised": "takes writes", "found": "a primary that takes writes"},
         "pooled": {"kept": False, "promised": "through a pooler", "found": "direct"},
         "max_lag": {"kept": True, "promised": "at most 30s behind", "found": "a primary, which is never behind"},
-        "addresses": {"kept": False, "promised": "192.0.2.0/24 or 198.51.100.7", "found": "127.0.0.1"}}
+        "addresses": {"kept": False, "promised": "192.0.2.0/24 or 198.51.100.7", "found": "127.0.0.1"},
+        "certificate_file": None, "same_certificate": None}
     assert "! DEGRADED after" in text and "promises pooled and addresses are broken" in text
     words = " ".join(text.split())
     assert "+ read_only promised: takes writes; found: a primary that takes writes" in words
@@ -58,7 +59,8 @@ def test_what_is_not_measured_is_neither_kept_nor_broken(lab, probe):
     (server,) = document["servers"]
     assert status == 0 and server["status"] == "ok"
     assert server["promises"] == {
-        "read_only": None, "max_lag": None, "pooled": {"kept": None, "promised": "direct", "found": None},
+        **dict.fromkeys(("read_only", "max_lag", "certificate_file", "same_certificate")),
+        "pooled": {"kept": None, "promised": "direct", "found": None},
         "addresses": {"kept": True, "promised": "127.0.0.0/8", "found": "127.0.0.1"}}
     assert "not measured without a login" in text
 
