@@ -275,6 +275,49 @@ def measure_memory(bench):
     print("Goal: ≤ 60 MiB with a thousand hanging servers.")
 
 
+# --- one probe by hand -----------------------------------------------------------------------------
+
+SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+PROBES = 20
+
+
+def timed(argv, environment):
+    """Wall and CPU seconds of a program, and what it wrote."""
+    start = time.perf_counter()
+    process = subprocess.Popen(argv, env=clean_environment(**environment), stdout=subprocess.PIPE)
+    output = process.stdout.read()
+    _, _, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    process.returncode = 0
+    process.stdout.close()
+    return wall, usage.ru_utime + usage.ru_stime, output
+
+
+def measure_probe(bench):
+    """What `probe` adds to the server's own time: loading, reading the trust store, side attempts, telling."""
+    bundle = bench.directory / "bundle.pem"
+    bundle.write_bytes(SYSTEM_BUNDLE.read_bytes() + Path(bench.root).read_bytes())
+    rows = {"a CA file": (f"sslmode=verify-full sslrootcert={bench.root}", {}),
+            "the system's bundle": ("sslmode=verify-full sslrootcert=system", {"SSL_CERT_FILE": str(bundle)}),
+            "no TLS, TLS tried aside": ("sslmode=disable", {"SSL_CERT_FILE": str(bundle)})}
+    title(f"`probe` of a server that answers at once, {PROBES} times each, medians in ms")
+    head("trust", "whole program", "the probe itself", "difference", "smallest", "CPU")
+    with bench.servers() as servers:
+        address, port = servers.targets[0]
+        for name, (mode, environment) in rows.items():
+            argv = [bench.build / "pgtls_exporter", "probe", "--json", "--no-login",
+                    f"host=any.{DOMAIN} hostaddr={address} port={port} user=monitor {mode}"]
+            results = []
+            for _ in range(PROBES):
+                wall, cpu, output = timed(argv, environment)
+                results.append((wall, json.loads(output)["servers"][0]["seconds"], cpu))
+            walls, seconds, cpus = zip(*results)
+            extra = [wall - own for wall, own in zip(walls, seconds)]
+            row(name, *(f"{statistics.median(values) * 1e3:.1f}" for values in (walls, seconds, extra)),
+                f"{min(extra) * 1e3:.1f}", f"{statistics.median(cpus) * 1e3:.1f}")
+    print("Goal: a difference ≤ 50 ms.")
+
+
 # --- tables ---------------------------------------------------------------------------------------
 
 def title(text):
@@ -291,7 +334,7 @@ def head(*cells):
     row(*["---"] * len(cells))
 
 
-SECTIONS = {"cpu": measure_cpu, "metrics": measure_metrics, "memory": measure_memory}
+SECTIONS = {"cpu": measure_cpu, "metrics": measure_metrics, "memory": measure_memory, "probe": measure_probe}
 
 
 def machine():
