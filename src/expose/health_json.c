@@ -49,6 +49,7 @@ const char *const health_keys[] = {
     "endpoints[].servers[].phase",
     "endpoints[].servers[].fault",
     "endpoints[].servers[].class",
+    "endpoints[].servers[].how",
     "endpoints[].servers[].sqlstate",
     "endpoints[].servers[].error",
     "endpoints[].servers[].meaning",
@@ -287,9 +288,10 @@ static json_t *fault_json(const struct probe_state *p)
 {
     const struct fault_row *row = fault_row(p ? p->fault : FAULT_NONE);
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "phase",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "phase",
                      health_text(p ? phase_name(p->phase) : NULL), "fault", health_text(row->id),
-                     "class", health_text(fault_class_name(row->class)), "sqlstate",
+                     "class", health_text(fault_class_name(row->class)), "how",
+                     health_text(p ? close_how_name(p->how) : NULL), "sqlstate",
                      health_text(p ? p->sqlstate : NULL), "error", health_text(p ? p->error : NULL),
                      "meaning", health_text(p ? row->meaning : NULL), "remedy",
                      health_text(p ? row->remedy : NULL));

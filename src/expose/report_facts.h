@@ -39,10 +39,6 @@ int64_t report_time_ns(const struct report *r);
 const char *report_server_version(const struct report *r);
 const char *report_auth_method(const struct report *r);
 
-/* What X509_verify_cert_error_string() says of a verification code; "" for 0. */
-#define VERIFY_TEXT_SIZE 64
-const char *verify_text(int code, char to[VERIFY_TEXT_SIZE]);
-
 /* One promise: what was promised and found in words, "" where that is not known. */
 struct promise_fact {
     enum verdict kept; /* UNKNOWN: not promised, or not measured */

@@ -273,7 +273,27 @@ enum step inspect_handshake(struct probe *p)
     return STEP_NEXT;
 }
 
-/* What was found against what was promised; the catalogue cannot know. */
+/* What was found against what was asked for; the catalogue cannot know. */
+static void tell_chain(struct probe *p)
+{
+    char text[VERIFY_TEXT_SIZE];
+
+    snprintf(p->observation.error, sizeof p->observation.error, "%s at depth %d",
+             verify_text(p->evidence.verify_code, text), p->evidence.verify_depth);
+}
+
+static void tell_names(struct probe *p)
+{
+    const struct chain *chain = p->learned->memory.chain;
+    const struct certificate *leaf = chain && chain->count > 0 ? &chain->certificates[0] : NULL;
+
+    if (!leaf)
+        return;
+    snprintf(p->observation.error, sizeof p->observation.error,
+             "%s is not named by the certificate, which names %s", p->server->host,
+             leaf->sans[0] ? leaf->sans : leaf->subject);
+}
+
 static void tell_pins(struct probe *p)
 {
     const struct chain *chain = p->learned->memory.chain;
@@ -295,10 +315,12 @@ enum step inspect_judge(struct probe *p)
     if (server_demands_chain(p->server) && (j->chain != VERDICT_YES || j->dates != VERDICT_YES)) {
         p->evidence.verify_code = j->verify_code;
         p->evidence.verify_depth = j->verify_depth;
+        tell_chain(p);
         return probe_fail(p, END_CERTIFICATE);
     }
     if (server_demands_hostname(p->server) && j->hostname != VERDICT_YES) {
         p->evidence.hostname_mismatch = true;
+        tell_names(p);
         return probe_fail(p, END_CERTIFICATE);
     }
     if (p->server->n_pins > 0 && j->pin != VERDICT_YES) {
@@ -333,6 +355,7 @@ void inspect_second_leg(struct probe *p)
     p->tls = p->server->sslmode == SSLMODE_ALLOW;
     p->next_address--; /* the same one again */
     p->evidence = EVIDENCE_INIT;
+    p->observation.error[0] = '\0'; /* of the leg before */
     p->in_len = 0;
     p->sent = 0;
     p->messages = 0;

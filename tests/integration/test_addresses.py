@@ -4,7 +4,7 @@ its own: this takes root."""
 import contextlib
 import socket
 
-from lab.exporter import BINARY
+from lab.dns import knowing
 
 
 @contextlib.contextmanager
@@ -25,16 +25,11 @@ def hanging(*addresses):
 def test_two_addresses_that_hang_are_no_connection(exporter, scratch):
     """The second one's turn begins with the end of the first one's: nothing of it is taken for an
     answer."""
-    hosts = scratch / "hosts"
-    hosts.write_text("127.0.0.3 hanging.test\n127.0.0.5 hanging.test\n")
-    wrapper = scratch / "with-hosts"
-    wrapper.write_text(f'#!/bin/sh\nexec unshare -m -- sh -c \'mount --bind {hosts} /etc/hosts && exec "$@"\' '
-                       f'sh {BINARY} "$@"\n')
-    wrapper.chmod(0o755)
-    with hanging("127.0.0.3", "127.0.0.5") as port:
+    addresses = ["127.0.0.3", "127.0.0.5"]
+    with hanging(*addresses) as port:
         daemon = exporter({"clusters": [{"name": "lab", "endpoints": {"write": {
             "host": "hanging.test", "port": port, "user": "u", "sslmode": "require",
-            "interval": "1s", "timeout": "2500ms"}}}]}, binary=wrapper)
+            "interval": "1s", "timeout": "2500ms"}}}]}, binary=knowing(scratch, {"hanging.test": addresses}))
         metrics = daemon.until(lambda m: m.all("pgtls_fault_active"), what="a fault")
     fault = metrics.labels("pgtls_fault_active")
     assert (fault["phase"], fault["class"], fault["fault"]) == ("tcp", "network", "tcp_timeout")

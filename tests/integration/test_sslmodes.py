@@ -1,9 +1,8 @@
-"""Which sslmodes work: the verdict on all six is that of psql, which is really run; what finding it
-out costs a server and its metrics; and scenario B from end to end."""
+"""Which sslmodes work: the verdict on all six is that of psql, which is really run; and what finding it
+out costs a server and its metrics."""
 
 import concurrent.futures
 import json
-import re
 import socket
 import threading
 
@@ -19,7 +18,6 @@ SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 HOST = "host all all 127.0.0.0/8 trust\n"
 HOSTSSL = "hostssl all all 127.0.0.0/8 trust\n"
 HOSTNOSSL = "hostnossl all all 127.0.0.0/8 trust\n"
-ZALANDO = "hostnossl all all all reject\nhostssl all all all md5\n"
 
 
 def targets(lab, trust):
@@ -234,50 +232,3 @@ def test_what_happens_while_a_side_attempt_hangs(lab, trust, exporter, what):
     elif what == "remove":
         daemon.until(lambda m: not m.all("pgtls_up", pg_endpoint="write"))
     assert daemon.stop() == 0
-
-
-# --- scenario B ---------------------------------------------------------------------------------
-
-@pytest.fixture(scope="module")
-def scenario(lab, trust):
-    own = certs.self_signed("postgres")
-    direct = lab.new_postgres(credentials=own, hba=ZALANDO, client_ca=None, roles=False)
-    direct.sql("set password_encryption = 'md5'; create role app login password 'secret'")
-    pooled = lab.new_pgbouncer(direct, credentials=own, users={"app": "secret"},
-                               settings={"auth_type": "md5", "server_tls_sslmode": "require"})
-    return {"direct": direct, "pooled": pooled}, trust.file("scenario-b", own)
-
-
-FAULTS = {"direct": "hba_reject_rule_nossl", "pooled": "ssl_required_by_pooler"}
-
-
-def b_string(server, **more):
-    return conninfo(host=server.address, port=server.port, user="app", dbname="postgres", **more)
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_scenario_b_probed(scenario, name):
-    servers, own_file = scenario
-    result = lab_exporter.run("probe", b_string(servers[name], sslmode="disable"))
-    words = re.sub(r"[ \n]+", " ", result.stdout)
-    for part in (FAULTS[name], f"disable no {FAULTS[name]}", "require yes with TLS, nothing checked",
-                 "verify-ca no needs an sslrootcert file", "verify-full no server_cert_self_signed"):
-        assert part in words, (part, result.stdout)
-    table = told({"host": servers[name].address, "port": servers[name].port, "user": "app",
-                  "dbname": "postgres", "sslmode": "disable", "sslrootcert": own_file})["sslmodes"]
-    assert {mode: entry["works"] for mode, entry in table.items()} \
-        == {mode: mode != "disable" for mode in SSLMODES}
-
-
-def test_scenario_b_in_metrics_and_health(scenario, exporter):
-    servers, _ = scenario
-    daemon = exporter(one_cluster({name: endpoint_of(server) for name, server in servers.items()}, {
-        "user": "app", "dbname": "postgres", "sslmode": "disable", **POLICY}))
-    metrics = daemon.until(lambda m: len(m.all(NEW[0])) == 12)
-    for name, fault in FAULTS.items():
-        assert metrics.labels("pgtls_fault_active", pg_endpoint=name)["fault"] == fault
-        assert daemon.server_health("lab", name)["fault"] == fault
-        assert works(metrics, pg_endpoint=name) == {
-            "disable": False, "allow": True, "prefer": True, "require": True, "verify-ca": False,
-            "verify-full": False}
-        assert metrics.value(NEW[1], pg_endpoint=name) == 0

@@ -198,6 +198,7 @@ static void test_a_failing_server_says_why(void **state)
     assert_text(server, "class", "hba");
     assert_text(server, "error", "something \"went\" wrong");
     assert_text(server, "sqlstate", NULL);
+    assert_text(server, "how", NULL);
     assert_text(server, "last_success", NULL);
     assert_text(server, "since", "2023-11-14T22:13:20.060Z");
     assert_text(server, "tls.version", NULL);

@@ -84,3 +84,7 @@ struct judgement {
     int verify_code;       /* X509_V_ERR_* of the first chain or date error, 0 = none */
     int verify_depth;
 };
+
+/* What X509_verify_cert_error_string() says of a verification code; "" for 0. */
+#define VERIFY_TEXT_SIZE 64
+const char *verify_text(int code, char to[VERIFY_TEXT_SIZE]);

@@ -2,6 +2,7 @@
 namespace of the daemon's own."""
 
 import contextlib
+import os
 import random
 import socket
 import struct
@@ -95,11 +96,25 @@ class HangingAddress:
             each.close()
 
 
-def asking(directory, resolv_conf):
-    """A program to start instead of the exporter: the exporter, with this file as resolv.conf."""
-    wrapper = directory / "with-resolv-conf"
+def _with_file(directory, name, file, target):
+    """The exporter, with `file` in the place of `target`: a program to start instead of it."""
+    user = "" if os.geteuid() == 0 else "--user --map-root-user "
+    wrapper = directory / name
     wrapper.write_text("#!/bin/sh\n"
-                       f"exec unshare --mount sh -c 'mount --bind {resolv_conf} /etc/resolv.conf"
+                       f"exec unshare {user}--mount sh -c 'mount --bind {file} {target}"
                        f" && exec {BINARY} \"$@\"' sh \"$@\"\n")
     wrapper.chmod(0o755)
     return wrapper
+
+
+def asking(directory, resolv_conf):
+    """A program to start instead of the exporter: the exporter, with this file as resolv.conf."""
+    return _with_file(directory, "with-resolv-conf", resolv_conf, "/etc/resolv.conf")
+
+
+def knowing(directory, names):
+    """The same, with a hosts file of these names (name -> address, or several)."""
+    hosts = directory / "hosts"
+    hosts.write_text("".join(f"{address} {name}\n" for name, addresses in names.items()
+                             for address in ([addresses] if isinstance(addresses, str) else addresses)))
+    return _with_file(directory, "with-hosts", hosts, "/etc/hosts")

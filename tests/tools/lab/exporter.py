@@ -21,9 +21,9 @@ _LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
 QUICK = {"interval": "200ms", "timeout": "15s", "login": {"interval": "1s"}}
 
 
-def run(*arguments, **environment):
+def run(*arguments, binary=None, **environment):
     """Runs the program to its end: status, stdout, stderr."""
-    return subprocess.run([BINARY, *arguments], env=_environment(**environment), text=True,
+    return subprocess.run([binary or BINARY, *arguments], env=_environment(**environment), text=True,
                           capture_output=True, timeout=30, cwd="/", check=False)
 
 

@@ -78,14 +78,14 @@ def temporary_directory():
 
 
 class Port:
-    """A port the kernel chose, reserved on an address until close(): a bound socket that does not
-    listen keeps others away but lets a server with SO_REUSEADDR in."""
+    """A port the kernel chose unless it is given, reserved on an address until close(): a bound socket
+    that does not listen keeps others away but lets a server with SO_REUSEADDR in."""
 
-    def __init__(self, address="127.0.0.1"):
+    def __init__(self, address="127.0.0.1", number=0):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((address, 0))
+        self._socket.bind((address, number))
         self.number = self._socket.getsockname()[1]
 
     def close(self):

@@ -23,7 +23,11 @@ class Firewall:
 
     def _accept(self):
         client, _ = self._listener.accept()
-        server = socket.create_connection((self.server.address, self.server.port))
+        try:
+            server = socket.create_connection((self.server.address, self.server.port))
+        except OSError:
+            client.close()
+            return
         self._other[client], self._other[server] = server, client
         self._seen[client] = self._seen[server] = time.monotonic()
         for side in (client, server):

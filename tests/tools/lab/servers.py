@@ -61,13 +61,14 @@ def _reachable(bin_directory, scratch):
 
 
 class Server:
-    """What all servers share: a directory of their own, a reserved port, start and stop."""
+    """What all servers share: a directory of their own, a reserved port (the kernel's choice unless
+    it is given), start and stop."""
 
-    def __init__(self, directory, address="127.0.0.1"):
+    def __init__(self, directory, address="127.0.0.1", port=0):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True)
         self.address = address
-        self._port = Port(address)
+        self._port = Port(address, port)
         self.port = self._port.number
         self.program = None
 
@@ -99,8 +100,8 @@ class Postgres(Server):
     ready_line = None  # in its log; else its pid file says that it is ready, in any language
 
     def __init__(self, version, directory, *, credentials=None, hba="", client_ca=None, settings=None,
-                 scratch=None, address="127.0.0.1", environment=None):
-        super().__init__(directory, address)
+                 scratch=None, address="127.0.0.1", port=0, environment=None):
+        super().__init__(directory, address, port)
         self.version = version
         self.environment = process.clean_environment(**(environment or {}))
         self.bin = _reachable(postgres_bin(version), scratch or self.directory)
@@ -203,8 +204,8 @@ class PgBouncer(Server):
     its defaults; `users` name → password for its auth_file."""
 
     def __init__(self, directory, backend, *, credentials=None, client_ca=None, users=None,
-                 settings=None, databases=("app", "postgres"), hba=None, address="127.0.0.1"):
-        super().__init__(directory, address)
+                 settings=None, databases=("app", "postgres"), hba=None, address="127.0.0.1", port=0):
+        super().__init__(directory, address, port)
         options = {
             "listen_addr": address, "listen_port": self.port, "unix_socket_dir": "",
             "auth_type": "trust", "auth_file": self._write("users.txt", "".join(
