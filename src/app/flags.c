@@ -204,7 +204,7 @@ static const struct {
          "\nWithout --config.file an endpoint comes from DATABASE_URL, as for the exporter.\n"
          "The password of a connection string: in the string, else PGPASSWORD, else the\n"
          "passfile the string names, else asked for on a terminal.\n"
-         "Exit status: 0 up, 1 down, 2 wrong usage, 3 our own side failed.\n",
+         "Exit status: 0 ok or degraded, 1 down, 2 wrong usage, 3 our own side failed.\n",
          true},
     [COMMAND_LIST] =
         {"list", "usage: pgtls_exporter list --config.file=FILE [CLUSTER[/ENDPOINT]] [flags]\n",
