@@ -22,11 +22,12 @@
 /* One run of `probe`. */
 struct run {
     const struct flags *flags;
-    bool is_string;           /* the target is a connection string, or host:port: */
-    char *url;                /* then this */
-    struct endpoint_set *all; /* the configuration, or what the string says */
-    struct endpoint_set *set; /* what is probed; strings are those of `all` */
-    struct server *servers;   /* of `set`, ours to change before they are probed */
+    bool is_string;            /* the target is a connection string, or host:port: */
+    char *url;                 /* then this */
+    struct endpoint_set *all;  /* the configuration, or what the string says */
+    struct endpoint_set *set;  /* what is probed; strings are those of `all` */
+    struct server *servers;    /* of `set`, ours to change before they are probed */
+    struct endpoint_set *left; /* what would be, were it not left alone on purpose; likewise */
     struct teller teller;
     struct secret password; /* that somebody was asked for */
     bool asks;              /* somebody is there to ask */
@@ -75,28 +76,55 @@ static bool chosen(const struct run *run, const struct server *s)
     return run->is_string || !target || target_means(target, s);
 }
 
-/* A set of the chosen servers. Returns EXIT_UP when there are some. */
-static int choose(struct run *run)
+/* Who names an endpoint wants to know how it is, whatever has been said of it. */
+static bool left_alone(const struct run *run, const struct server *s)
+{
+    const char *target = run->flags->target;
+    bool named = target ? strcmp(target, s->cluster) != 0 : !run->flags->all;
+
+    return run->flags->command == COMMAND_PROBE && server_pause(s) && !named;
+}
+
+/* An empty set with room for all servers; NULL when out of memory. */
+static struct endpoint_set *empty_set(const struct endpoint_set *all, struct server **servers)
 {
     struct arena *arena = arena_new();
-    size_t n = 0;
+    struct endpoint_set *set = NULL;
 
-    run->servers =
-        arena ? arena_alloc(arena, (run->all->n_servers + 1) * sizeof *run->servers) : NULL;
-    run->set = run->servers ? endpoint_set_new(arena) : NULL;
-    if (!run->set) {
+    *servers = arena ? arena_alloc(arena, (all->n_servers + 1) * sizeof **servers) : NULL;
+    if (*servers)
+        set = endpoint_set_new(arena);
+    if (!set) {
         arena_free(arena);
+        return NULL;
+    }
+    set->settings = all->settings;
+    set->servers = *servers;
+    return set;
+}
+
+/* The sets of the chosen servers. Returns EXIT_UP when there are some. */
+static int choose(struct run *run)
+{
+    struct server *left;
+
+    run->set = empty_set(run->all, &run->servers);
+    run->left = empty_set(run->all, &left);
+    if (!run->set || !run->left) {
         fputs("pgtls_exporter: out of memory\n", stderr);
         return EXIT_INTERNAL;
     }
     for (size_t i = 0; i < run->all->n_servers; i++) {
-        if (chosen(run, &run->all->servers[i]))
-            run->servers[n++] = run->all->servers[i];
+        const struct server *s = &run->all->servers[i];
+
+        if (!chosen(run, s))
+            continue;
+        if (left_alone(run, s))
+            left[run->left->n_servers++] = *s;
+        else
+            run->servers[run->set->n_servers++] = *s;
     }
-    run->set->settings = run->all->settings;
-    run->set->servers = run->servers;
-    run->set->n_servers = n;
-    if (n > 0 || !run->flags->target)
+    if (run->set->n_servers + run->left->n_servers > 0 || !run->flags->target)
         return EXIT_UP;
     target_say_unknown(run->flags->target, run->all);
     return EXIT_USAGE;
@@ -136,6 +164,12 @@ static void prepare(struct run *run, size_t i)
 
     if (run->flags->timeout_ns)
         s->timeout_ns = run->flags->timeout_ns;
+    if (server_pause(s)) {
+        const char *note =
+            arena_printf(run->set->arena, "the daemon leaves it alone: %s", server_pause(s));
+
+        add_note(run, i, note ? note : "the daemon leaves it alone");
+    }
     if (!s->user)
         add_note(run, i, "no user is given: the probe ends after TLS");
     if (s->login && run->flags->no_login) {
@@ -251,12 +285,14 @@ static int probe_all(struct run *run)
 static enum teller_form form_of(const struct run *run)
 {
     const char *target = run->flags->target;
-    const struct server *first = &run->servers[0], *last = first + run->set->n_servers - 1;
+    const struct server *servers = run->servers;
+    size_t n = run->set->n_servers;
 
     if (run->flags->json)
         return TELL_JSON;
     /* A whole cluster is compared side by side; the servers of one endpoint are told one by one. */
-    if (run->flags->all || (target && first->endpoint_index != last->endpoint_index))
+    if (run->flags->all || run->left->n_servers > 0 ||
+        (target && n > 0 && servers[0].endpoint_index != servers[n - 1].endpoint_index))
         return TELL_TABLE;
     return TELL_REPORTS;
 }
@@ -266,7 +302,7 @@ static int probe_chosen(struct run *run)
     struct report_style style = teller_style(run->flags->color);
     int status;
 
-    if (!teller_init(&run->teller, form_of(run), &style, !run->is_string, run->set)) {
+    if (!teller_init(&run->teller, form_of(run), &style, !run->is_string, run->set, run->left)) {
         fputs("pgtls_exporter: out of memory\n", stderr);
         return EXIT_INTERNAL;
     }
@@ -326,6 +362,7 @@ int command_probe(const struct flags *flags)
         str_wipe(run.url, strlen(run.url));
     free(run.url);
     endpoint_set_unref(run.set);
+    endpoint_set_unref(run.left);
     endpoint_set_unref(run.all);
     return status;
 }
@@ -365,6 +402,7 @@ int command_list(const struct flags *flags)
     if (!teller_write(&text))
         status = EXIT_INTERNAL;
     endpoint_set_unref(run.set);
+    endpoint_set_unref(run.left);
     endpoint_set_unref(run.all);
     return status;
 }

@@ -71,16 +71,18 @@ bool teller_write(struct buf *text)
 }
 
 bool teller_init(struct teller *t, enum teller_form form, const struct report_style *style,
-                 bool named, const struct endpoint_set *set)
+                 bool named, const struct endpoint_set *set, const struct endpoint_set *left)
 {
     struct buf text = BUF_INIT(REPORT_MAX_BYTES);
 
-    *t = (struct teller){.form = form, .style = *style, .named = named, .set = set};
+    *t = (struct teller){.form = form, .style = *style, .named = named, .set = set, .left = left};
     t->results = calloc(set->n_servers + 1, sizeof *t->results);
     if (!t->results)
         return false;
     for (size_t i = 0; i < set->n_servers; i++)
         report_columns_add(&t->columns, &set->servers[i]);
+    for (size_t i = 0; i < left->n_servers; i++)
+        report_columns_add(&t->columns, &left->servers[i]);
     if (form == TELL_TABLE)
         report_line_head(&t->columns, style, &text);
     else if (form == TELL_JSON)
@@ -159,9 +161,12 @@ void teller_end(struct teller *t)
 {
     struct buf text = BUF_INIT(REPORT_MAX_BYTES);
 
-    if (t->form == TELL_TABLE)
-        report_line_sum(t->counts, &t->style, &text);
-    else if (t->form == TELL_JSON)
-        report_json_end(t->counts, &text);
+    if (t->form == TELL_TABLE) {
+        for (size_t i = 0; i < t->left->n_servers; i++)
+            report_line_left(&t->left->servers[i], &t->columns, &t->style, &text);
+        report_line_sum(t->counts, t->left->n_servers, &t->style, &text);
+    } else if (t->form == TELL_JSON) {
+        t->failed |= !report_json_end(t->counts, t->left, &text);
+    }
     t->failed |= !teller_write(&text);
 }

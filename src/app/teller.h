@@ -17,9 +17,9 @@ struct teller {
     enum teller_form form;
     struct report_style style;
     bool named; /* servers have a cluster and an endpoint worth showing */
-    const struct endpoint_set *set;
-    struct told *results; /* one per server of the set */
-    size_t next;          /* the first that is not told yet */
+    const struct endpoint_set *set, *left; /* left: those that are left alone on purpose */
+    struct told *results;                  /* one per server of the set */
+    size_t next;                           /* the first that is not told yet */
     struct report_columns columns;
     size_t counts[STATUS_COUNT];
     bool failed; /* stdout takes no more, or out of memory */
@@ -27,7 +27,7 @@ struct teller {
 
 /* False when out of memory. */
 bool teller_init(struct teller *t, enum teller_form form, const struct report_style *style,
-                 bool named, const struct endpoint_set *set);
+                 bool named, const struct endpoint_set *set, const struct endpoint_set *left);
 void teller_deinit(struct teller *t);
 
 /* Takes over what is worth keeping of an observation (references are taken). */

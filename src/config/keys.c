@@ -205,6 +205,13 @@ const struct key config_keys[] = {
      "The kernel's TCP keepalives begin when the connection has been idle for this long; whole "
      "seconds count. As in a client that sets it, they may keep a firewall from forgetting it."},
 
+    {"enabled", SLOT_ENABLED, KEY_BOOL, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, "true",
+     "`false`: nothing connects to it, and its state is `unknown`. See "
+     "[maintenance](maintenance.md)."},
+    {"maintenance", SLOT_MAINTENANCE, KEY_REASON, ANY_SERVER_LEVEL, 0, 128, NULL, 0, NULL, "false",
+     "A text that says why it is left alone for now: as `enabled: false`, and the text is shown "
+     "wherever its state is. `false` ends what an outer level says. See "
+     "[maintenance](maintenance.md)."},
     {"expect", SLOT_EXPECT, KEY_EXPECT, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
      "Where refusal is the control that is watched, as at an endpoint outside its allow list: a "
      "mapping of the keys below. Such a refusal is then the good outcome, and anything else, "

@@ -62,6 +62,7 @@ enum key_type {
     KEY_EXPECT,   /* a mapping of level expect */
     KEY_FAULTS,   /* a list of fault ids, or a single one */
     KEY_CLASSES,  /* the same of their classes */
+    KEY_REASON,   /* a text, or false */
     KEY_NODE      /* structure, walked by the caller */
 };
 
@@ -106,6 +107,8 @@ enum slot {
     SLOT_SAME_CERTIFICATE,
     SLOT_CERTIFICATE_FILE,
     SLOT_SESSIONS,
+    SLOT_ENABLED,
+    SLOT_MAINTENANCE,
     SLOT_EXPECT,
     SLOT_EXPECT_FAULTS,
     SLOT_EXPECT_CLASSES,

@@ -212,6 +212,9 @@ static void add_bounds(struct buf *to, const struct key *key)
         buf_add_str(&b,
                     key->slot == SLOT_CLUSTERS || key->slot == SLOT_BUCKETS ? "list" : "mapping");
         break;
+    case KEY_REASON:
+        buf_add_str(&b, "text, `false`");
+        break;
     case KEY_FAULTS:
     case KEY_CLASSES:
         buf_add_str(&b, "text, or a list");

@@ -300,6 +300,8 @@ static struct server common_settings(struct building *b, struct endpoint_source 
         .login_interval_ns = decide_login_interval(source),
         .policy_interval_ns = decide_policy(source),
         .promises = decide_promises(source),
+        .disabled = number_in_force(source, SLOT_ENABLED, 1) == 0,
+        .maintenance = text_of(source, SLOT_MAINTENANCE),
         .endpoint_index = b->n_endpoints,
     };
 

@@ -149,6 +149,18 @@ static bool read_bool(const struct input *in, struct setting *to)
     return refuse(in, "\"%s\" is neither true nor false", shown(value, in->text));
 }
 
+/* A text that says why, or false where an outer level says one. */
+static bool read_reason(const struct input *in, struct setting *to)
+{
+    bool answers =
+        !in->quoted && (strcasecmp(in->text, "false") == 0 || strcasecmp(in->text, "true") == 0);
+
+    if (!answers)
+        return read_text(in, to);
+    return strcasecmp(in->text, "false") == 0 ||
+           refuse(in, "say why, for whoever sees it; for example \"moving to new storage\"");
+}
+
 /* Words of a closed list. */
 
 static void add_names(struct buf *to, const char *const *names)
@@ -418,7 +430,7 @@ void read_value(const struct input *in, struct setting *to)
         [KEY_PROMISE] = read_promise,   [KEY_POLICY] = read_policy,
         [KEY_SESSIONS] = read_sessions, [KEY_EXPECT] = read_expect,
         [KEY_FAULTS] = read_faults,     [KEY_CLASSES] = read_classes,
-        [KEY_VARS] = read_vars,
+        [KEY_VARS] = read_vars,         [KEY_REASON] = read_reason,
     };
     static const unsigned structured =
         1U << KEY_FLAGS | 1U << KEY_LABELS | 1U << KEY_NETWORKS | 1U << KEY_PINS | 1U << KEY_LOGIN |

@@ -21,6 +21,7 @@ static bool check_label_name(const struct input *in)
         "position",   "promise",         "session", "reason",  "le",          "quantile",
         "address",    "channel_binding", "pooler",  "version", "cipher",      "group",
         "alpn",       "subject",         "issuer",  "serial",  "key",         "signature",
+        "text",
     };
     static const char *const theirs[] = {"job",     "instance",  "cluster", "endpoint",
                                          "service", "namespace", "pod",     "container"};

@@ -22,6 +22,7 @@ extern const size_t family_count;
 /* Per server: metrics_server.c. */
 void emit_up(struct sink *k, const struct server_state *s);
 void emit_probe_up(struct sink *k, const struct server_state *s);
+void emit_maintenance(struct sink *k, const struct server_state *s);
 void emit_fault_active(struct sink *k, const struct server_state *s);
 void emit_expected_fault_active(struct sink *k, const struct server_state *s);
 void emit_expected_refusals(struct sink *k, const struct server_state *s);

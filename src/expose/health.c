@@ -4,6 +4,7 @@
 #include "health_json.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
 
 #include <string.h>
 
@@ -18,6 +19,9 @@ struct tally {
     int64_t first_since[STATE_COUNT], last_since[STATE_COUNT];
     struct promise_tally promises[PROMISE_COUNT];
     enum verdict kept[PROMISE_COUNT]; /* by the endpoint */
+    size_t paused;                    /* left alone on purpose: in none of the above */
+    int64_t paused_since;             /* the last of them */
+    char pause[HEALTH_PAUSE_SIZE];    /* why, of the first of them */
 };
 
 struct document {
@@ -25,12 +29,28 @@ struct document {
     const struct health_query *query;
     int64_t now_ns, realtime_ns;
     size_t counts[STATUS_COUNT];
+    size_t paused; /* endpoints of which all servers are, counted as unknown, too */
     json_t *endpoints[STATUS_COUNT];
     bool failed; /* out of memory */
 };
 
-static void tally_add(struct tally *t, enum state state, int64_t since)
+static void tally_add_paused(struct tally *t, const struct server_health *health)
 {
+    if (t->paused++ == 0)
+        str_copy(t->pause, sizeof t->pause, health->pause);
+    if (health->since_realtime_ns > t->paused_since)
+        t->paused_since = health->since_realtime_ns;
+}
+
+static void tally_add(struct tally *t, const struct server_health *health)
+{
+    enum state state = health->state;
+    int64_t since = health->since_realtime_ns;
+
+    if (health->pause[0]) {
+        tally_add_paused(t, health);
+        return;
+    }
     if (t->n[state]++ == 0)
         t->first_since[state] = t->last_since[state] = since;
     if (since < t->first_since[state])
@@ -44,6 +64,10 @@ static enum status endpoint_status(const struct endpoint *e, const struct tally 
 {
     bool any = e->require == REQUIRE_ANY;
 
+    if (t->paused == e->n_servers) {
+        *since = t->paused_since;
+        return STATUS_UNKNOWN;
+    }
     if (any && t->n[STATE_UP] > 0) {
         *since = t->n[STATE_DOWN] > 0 ? t->first_since[STATE_DOWN] : t->first_since[STATE_UP];
         return t->n[STATE_DOWN] > 0 ? STATUS_DEGRADED : STATUS_OK;
@@ -52,7 +76,7 @@ static enum status endpoint_status(const struct endpoint *e, const struct tally 
         *since = t->first_since[STATE_DOWN];
         return STATUS_DOWN;
     }
-    if (t->n[STATE_UNKNOWN] > 0 || e->n_servers == 0) {
+    if (t->n[STATE_UNKNOWN] > 0) {
         *since = t->last_since[STATE_UNKNOWN];
         return STATUS_UNKNOWN;
     }
@@ -100,13 +124,15 @@ static json_t *concatenate(json_t **arrays, size_t n, const enum state *order)
 
 /* Takes over the last two. */
 static json_t *endpoint_json(const struct endpoint *e, enum status status, int64_t since,
-                             const enum verdict kept[PROMISE_COUNT], json_t *certificates,
-                             json_t *servers)
+                             const struct tally *t, json_t *certificates, json_t *servers)
 {
-    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "cluster", health_text(e->cluster),
+    bool paused = t->paused > 0 && t->paused == e->n_servers;
+
+    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "cluster", health_text(e->cluster),
                      "endpoint", health_text(e->name), "status", status_name(status), "since",
-                     health_time(since), "promises", health_promises(kept), "certificates",
-                     certificates, "servers", servers);
+                     health_time(since), "maintenance", health_text(paused ? t->pause : NULL),
+                     "promises", health_promises(t->kept), "certificates", certificates, "servers",
+                     servers);
 }
 
 /* Whose certificates are compared; without a promise it is only told. */
@@ -142,19 +168,20 @@ static void add_endpoint(struct document *d, const struct endpoint *e)
             server_health(d->view->servers[e->first_server + i], d->now_ns, d->realtime_ns,
                           tally.promises, !d->query->brief);
 
-        tally_add(&tally, health.state, health.since_realtime_ns);
+        tally_add(&tally, &health);
         if (!d->query->brief && json_array_append_new(servers[health.state], health.json) != 0)
             d->failed = true;
     }
     agreement = agree(d, e, &tally);
     status = degrade(e, &tally, endpoint_status(e, &tally, &since), &since);
     d->counts[status]++;
+    d->paused += e->n_servers > 0 && tally.paused == e->n_servers;
     all = concatenate(servers, STATE_COUNT, server_order);
     if (d->query->brief)
         json_decref(all);
     else if (json_array_append_new(
                  d->endpoints[status],
-                 endpoint_json(e, status, since, tally.kept,
+                 endpoint_json(e, status, since, &tally,
                                health_agreement(d->view, &agreement, compared(d, e)), all)) != 0)
         d->failed = true;
 }
@@ -166,25 +193,31 @@ static bool is_selected(const struct health_query *query, const struct endpoint 
 }
 
 /* The selection as one: with `all` one endpoint that is down decides, with `any` one that is up.
- * An unknown endpoint beside one that is up makes it degraded. */
-static enum status overall(const struct document *d, size_t n)
+ * An unknown endpoint beside one that is up makes it degraded. What is left alone on purpose has no
+ * say. */
+static enum status overall(const struct document *d, size_t selected)
 {
+    size_t n = selected - d->paused, unknown = d->counts[STATUS_UNKNOWN] - d->paused;
     size_t up = d->counts[STATUS_OK] + d->counts[STATUS_DEGRADED];
 
+    if (n == 0)
+        return STATUS_UNKNOWN;
     if (d->counts[STATUS_OK] == n)
         return STATUS_OK;
     if (d->counts[STATUS_DOWN] > 0 && d->query->require == REQUIRE_ALL)
         return STATUS_DOWN;
     if (up > 0)
         return STATUS_DEGRADED;
-    return d->counts[STATUS_UNKNOWN] > 0 ? STATUS_UNKNOWN : STATUS_DOWN;
+    return unknown > 0 ? STATUS_UNKNOWN : STATUS_DOWN;
 }
 
-static int http_status(const struct health_query *query, enum status status, size_t n)
+/* Planned silence is no failure: nobody shall be woken by it. */
+static int http_status(const struct document *d, enum status status, size_t n)
 {
     if (n == 0)
         return HTTP_NOT_FOUND;
-    if (status == STATUS_OK || (status == STATUS_DEGRADED && !query->fail_on_degraded))
+    if (status == STATUS_OK || n == d->paused ||
+        (status == STATUS_DEGRADED && !d->query->fail_on_degraded))
         return HTTP_OK;
     return HTTP_UNAVAILABLE;
 }
@@ -198,10 +231,11 @@ static int append(const char *bytes, size_t n, void *to)
 static json_t *whole(struct document *d, enum status status)
 {
     json_t *json = json_pack(
-        "{s:i, s:s, s:o, s:{s:I, s:I, s:I, s:I}}", "schema", 1, "status", status_name(status),
+        "{s:i, s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "schema", 1, "status", status_name(status),
         "time", health_time(d->realtime_ns), "counts", "ok", (json_int_t)d->counts[STATUS_OK],
         "degraded", (json_int_t)d->counts[STATUS_DEGRADED], "down",
-        (json_int_t)d->counts[STATUS_DOWN], "unknown", (json_int_t)d->counts[STATUS_UNKNOWN]);
+        (json_int_t)d->counts[STATUS_DOWN], "unknown", (json_int_t)d->counts[STATUS_UNKNOWN],
+        "maintenance", (json_int_t)d->paused);
     json_t *endpoints = concatenate(d->endpoints, STATUS_COUNT, NULL);
 
     if (d->query->brief)
@@ -238,5 +272,5 @@ int health_document(struct fleet_view *view, const struct health_query *query, s
     }
     json_decref(json);
     buf_add_char(to, '\n');
-    return to->failed ? HTTP_ERROR : http_status(query, status, n);
+    return to->failed ? HTTP_ERROR : http_status(&d, status, n);
 }

@@ -21,11 +21,13 @@ const char *const health_keys[] = {
     "counts.degraded",
     "counts.down",
     "counts.unknown",
+    "counts.maintenance",
     "endpoints",
     "endpoints[].cluster",
     "endpoints[].endpoint",
     "endpoints[].status",
     "endpoints[].since",
+    "endpoints[].maintenance",
     "endpoints[].promises",
     "endpoints[].promises.read_only",
     "endpoints[].promises.pooled",
@@ -46,6 +48,7 @@ const char *const health_keys[] = {
     "endpoints[].servers[].address",
     "endpoints[].servers[].connection",
     "endpoints[].servers[].since",
+    "endpoints[].servers[].maintenance",
     "endpoints[].servers[].phase",
     "endpoints[].servers[].fault",
     "endpoints[].servers[].class",
@@ -353,9 +356,10 @@ static json_t *server_json(const struct server_state *s, const struct server_hea
     else if (!culprit)
         p = &s->probes[PROBE_INSPECT];
     age_ns = now_ns > p->last_monotonic_ns ? now_ns - p->last_monotonic_ns : 0;
-    json = json_pack("{s:o, s:o, s:s, s:o}", "server", health_text(s->config->name), "address",
+    json = json_pack("{s:o, s:o, s:s, s:o, s:o}", "server", health_text(s->config->name), "address",
                      health_text(s->address), "connection", connection[health->state], "since",
-                     health_time(health->since_realtime_ns));
+                     health_time(health->since_realtime_ns), "maintenance",
+                     health_text(health->pause));
     ok = merge(json, silent ? silence_json(age_ns) : fault_json(culprit));
     ok = merge(json, expected_json(s, silent)) && ok;
     ok = merge(json, figures_json(s, p, age_ns, culprit == p)) && ok;
@@ -389,6 +393,8 @@ struct server_health server_health(struct server_state *s, int64_t now_ns, int64
     silent = silent_probe(s, now_ns);
     health.state = silent ? STATE_UNKNOWN : server_state_now(s);
     health.since_realtime_ns = s->since_realtime_ns;
+    str_copy(health.pause, sizeof health.pause,
+             server_pause(s->config) ? server_pause(s->config) : "");
     if (silent) /* since it became too old */
         health.since_realtime_ns = realtime_ns - (now_ns - silent->last_monotonic_ns) +
                                    STALE_INTERVALS * silent->interval_ns;

@@ -4,11 +4,14 @@
 
 #include <jansson.h>
 
+#define HEALTH_PAUSE_SIZE 160
+
 /* A reader's view of one server: its state, or unknown when what is known is too old. */
 struct server_health {
     enum state state;
-    int64_t since_realtime_ns; /* of that state */
-    json_t *json;              /* its object; NULL when out of memory or not asked for */
+    int64_t since_realtime_ns;     /* of that state */
+    char pause[HEALTH_PAUSE_SIZE]; /* why it is left alone on purpose, "": it is not */
+    json_t *json;                  /* its object; NULL when out of memory or not asked for */
 };
 
 /* Adds the server to the tally of each promise. Takes the server's lock. */

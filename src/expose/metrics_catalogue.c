@@ -39,6 +39,11 @@ const struct family family_catalogue[] = {
           .help =
               "1 while the latest result of this kind of probe is this refusal, which the expect "
               "setting asks for: it counts as good."),
+    INFO("pgtls_maintenance_info", "text", .server = emit_maintenance,
+         .help =
+             "Present while the server is left alone on purpose, by maintenance (its text) or by "
+             "enabled: false (the text is \"disabled\"): its state is unknown, and what only "
+             "a probe can tell is absent."),
     COUNTER("pgtls_state_seconds_total", "seconds", "state", .server = emit_state_seconds,
             .help = "Time spent in each state: up, down, unknown."),
     COUNTER("pgtls_probes_total", "", "probe", .server = emit_probes,

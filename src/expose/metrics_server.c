@@ -127,6 +127,17 @@ void emit_expected_refusals(struct sink *k, const struct server_state *s)
     }
 }
 
+void emit_maintenance(struct sink *k, const struct server_state *s)
+{
+    const char *text = server_pause(s->config);
+
+    if (!text)
+        return;
+    sink_begin(k);
+    sink_text(k, "text", text);
+    sink_u64(k, 1);
+}
+
 void emit_state_seconds(struct sink *k, const struct server_state *s)
 {
     for (size_t i = 0; i < STATE_COUNT; i++) {

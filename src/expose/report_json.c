@@ -273,15 +273,34 @@ bool report_json_add(const struct report *r, bool first, struct buf *to)
     return add_nested(to, server_json(r));
 }
 
-bool report_json_end(const size_t counts[STATUS_COUNT], struct buf *to)
+/* What is configured of a server that is not probed. */
+static json_t *left_json(const struct server *s)
 {
+    json_t *json = json_pack("{s:o}", "maintenance", health_text(server_pause(s)));
+
+    if (json && add_identity(json, s, true))
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+bool report_json_end(const size_t counts[STATUS_COUNT], const struct endpoint_set *left,
+                     struct buf *to)
+{
+    bool ok = true;
+
+    buf_add_str(to, "\n  ],\n  \"left_alone\": [");
+    for (size_t i = 0; ok && i < left->n_servers; i++) {
+        buf_add_str(to, i ? ",\n" : "\n");
+        ok = add_nested(to, left_json(&left->servers[i]));
+    }
     buf_addf(to,
-             "\n  ],\n  \"counts\": {\"ok\": %zu, \"degraded\": %zu, \"down\": %zu, "
+             "%s],\n  \"counts\": {\"ok\": %zu, \"degraded\": %zu, \"down\": %zu, "
              "\"unknown\": %zu},\n",
-             counts[STATUS_OK], counts[STATUS_DEGRADED], counts[STATUS_DOWN],
-             counts[STATUS_UNKNOWN]);
+             left->n_servers ? "\n  " : "", counts[STATUS_OK], counts[STATUS_DEGRADED],
+             counts[STATUS_DOWN], counts[STATUS_UNKNOWN]);
     buf_addf(to, "  \"status\": \"%s\"\n}\n", status_name(report_worst(counts)));
-    return !to->failed;
+    return ok && !to->failed;
 }
 
 static json_t *shard_json(const struct server *s, unsigned total_shards)
@@ -295,10 +314,11 @@ bool report_list_json(const struct endpoint_set *set, unsigned total_shards, str
 
     for (size_t i = 0; ok && i < set->n_servers; i++) {
         const struct server *s = &set->servers[i];
-        json_t *json = json_pack("{s:o, s:o, s:o, s:o}", "shard", shard_json(s, total_shards),
-                                 "interval_seconds", seconds(s->interval_ns), "timeout_seconds",
-                                 seconds(s->timeout_ns), "login_interval_seconds",
-                                 s->login ? seconds(s->login_interval_ns) : json_null());
+        json_t *json = json_pack(
+            "{s:o, s:o, s:o, s:o, s:o, s:o}", "expect", health_text(s->expect.text), "maintenance",
+            health_text(server_pause(s)), "shard", shard_json(s, total_shards), "interval_seconds",
+            seconds(s->interval_ns), "timeout_seconds", seconds(s->timeout_ns),
+            "login_interval_seconds", s->login ? seconds(s->login_interval_ns) : json_null());
 
         buf_add_str(to, i ? ",\n" : "\n");
         ok = json && add_identity(json, s, true);

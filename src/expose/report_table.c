@@ -130,13 +130,31 @@ void report_line(const struct report *r, const struct report_columns *columns,
     buf_add_char(to, '\n');
 }
 
-void report_line_sum(const size_t counts[STATUS_COUNT], const struct report_style *style,
-                     struct buf *to)
+void report_line_left(const struct server *s, const struct report_columns *columns,
+                      const struct report_style *style, struct buf *to)
+{
+    const struct writer w = {to, style};
+    char text[512];
+
+    endpoint_text(s, text, sizeof text);
+    write_padded(&w, TINT_NONE, text, columns->endpoint + GAP);
+    server_text(s, text, sizeof text);
+    write_padded(&w, TINT_NONE, text, columns->server + GAP);
+    write_padded(&w, TINT_DIM, status_name(STATUS_UNKNOWN), STATUS_COLUMNS);
+    write_format(&w, TINT_DIM, "%*s", TOTAL_COLUMNS, "-");
+    write_spaces(&w, GAP);
+    write_text(&w, TINT_DIM, "left alone: ");
+    write_config(&w, TINT_NONE, server_pause(s));
+    buf_add_char(to, '\n');
+}
+
+void report_line_sum(const size_t counts[STATUS_COUNT], size_t left,
+                     const struct report_style *style, struct buf *to)
 {
     static const enum status order[] = {STATUS_OK, STATUS_DEGRADED, STATUS_DOWN, STATUS_UNKNOWN};
     const struct writer w = {to, style};
     const char *separator = ": ";
-    size_t n = 0;
+    size_t n = left;
 
     for (size_t i = 0; i < STATUS_COUNT; i++)
         n += counts[i];
@@ -149,6 +167,8 @@ void report_line_sum(const size_t counts[STATUS_COUNT], const struct report_styl
                      status_name(order[i]));
         separator = ", ";
     }
+    if (left > 0)
+        write_format(&w, TINT_NONE, "%s%zu left alone", separator, left);
     buf_add_char(to, '\n');
 }
 
@@ -187,6 +207,10 @@ static void list_line(const struct writer *w, const struct server *s, unsigned t
     interval(w, true, s->interval_ns);
     interval(w, s->login, s->login_interval_ns);
     write_config(w, s->user ? TINT_NONE : TINT_DIM, s->user ? s->user : "-");
+    if (server_pause(s)) {
+        write_text(w, TINT_WARN, "  left alone: ");
+        write_config(w, TINT_WARN, server_pause(s));
+    }
     buf_add_char(w->to, '\n');
 }
 

@@ -97,7 +97,7 @@ void expect_judge(const struct server *s, struct observation *o)
     if (!s->expect.text)
         return;
     if (o->fault == FAULT_NONE) {
-        if (o->probe == PROBE_LOGIN || !s->login)
+        if (o->probe == PROBE_LOGIN || (!s->login && expect_reachable(s)))
             miss(s, o);
     } else if (expect_has(&s->expect, o->fault)) {
         o->expected = o->fault;

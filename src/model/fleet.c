@@ -232,7 +232,7 @@ static bool same_file(const struct promises *a, const struct promises *b)
     return x && y ? strcmp(x, y) == 0 : x == y;
 }
 
-/* What its probes came to meant something else. */
+/* What its probes came to meant something else, or is of the past. */
 static void forget_results(struct server_state *s)
 {
     for (size_t k = 0; k < PROBE_COUNT; k++)
@@ -254,7 +254,7 @@ static void adopt(struct server_state *s, struct endpoint_set *set, const struct
     }
     if (!server_connects_alike(s->config, config))
         s->sslmodes = (struct sslmode_facts){.known = false};
-    if (!expect_alike(&s->config->expect, &config->expect))
+    if (!expect_alike(&s->config->expect, &config->expect) || server_pause(config))
         forget_results(s);
     if (!same_file(&s->config->promises, &config->promises))
         fold_forget_certificate_file(s);
@@ -339,7 +339,8 @@ enum state fleet_endpoint_state(const struct fleet_view *view, const struct endp
         struct server_state *s = view->servers[endpoint->first_server + i];
 
         server_state_lock(s);
-        counts[server_state_now(s)]++;
+        if (!server_pause(s->config))
+            counts[server_state_now(s)]++;
         server_state_unlock(s);
     }
     if (counts[decisive] > 0)

@@ -182,16 +182,12 @@ static enum fault fault_of_state(const struct server_state *s)
     return p ? p->fault : FAULT_NONE;
 }
 
-struct fleet_change fleet_apply_at(struct server_state *s, const struct observation *o,
-                                   int64_t next_interval_ns, int64_t now_ns)
+static void fold_observation(struct server_state *s, const struct observation *o,
+                             int64_t next_interval_ns, int64_t now_ns)
 {
     struct probe_state *p = &s->probes[o->probe];
     const struct fault_row *row = fault_row(o->fault);
-    struct fleet_change change;
 
-    server_state_lock(s);
-    change.before = s->state;
-    change.fault_before = fault_of_state(s);
     fold_attempt(p, o, next_interval_ns, now_ns);
     if (o->certificate_file)
         fold_certificate_file(s, o);
@@ -214,12 +210,25 @@ struct fleet_change fleet_apply_at(struct server_state *s, const struct observat
         sslmode_facts_inspect(&s->sslmodes, o);
     else
         sslmode_facts_login(&s->sslmodes, o);
-    fold_promises(s, o->finished_realtime_ns, change.promises);
-    fold_state(s, now_ns, o->finished_realtime_ns);
+}
+
+struct fleet_change fleet_apply_at(struct server_state *s, const struct observation *o,
+                                   int64_t next_interval_ns, int64_t now_ns)
+{
+    struct fleet_change change = {.changed = false};
+
+    server_state_lock(s);
+    change.before = s->state;
+    change.fault_before = fault_of_state(s);
+    if (!server_pause(s->config)) { /* or it was in flight when that began */
+        fold_observation(s, o, next_interval_ns, now_ns);
+        fold_promises(s, o->finished_realtime_ns, change.promises);
+        fold_state(s, now_ns, o->finished_realtime_ns);
+    }
     change.after = s->state;
     change.fault_after = fault_of_state(s);
     change.changed = change.before != change.after || change.fault_before != change.fault_after;
-    change.failures_in_row = p->failures_in_row;
+    change.failures_in_row = s->probes[o->probe].failures_in_row;
     server_state_unlock(s);
     return change;
 }

@@ -203,13 +203,14 @@ static int64_t newest_leaf_since(const struct server_state *s)
     return newest;
 }
 
-/* Has it something to say? One that is down is left out; one that is not known yet is waited for.
- */
+/* Has it something to say? One that is down, or left alone on purpose, is left out; one that is not
+ * known yet is waited for. */
 static bool takes_part(const struct server_state *s, struct common *common)
 {
     const struct probe_state *inspect = &s->probes[PROBE_INSPECT];
 
-    if (!server_uses_tls(s->config) || (inspect->ran && !inspect->internal && !inspect->good))
+    if (!server_uses_tls(s->config) || server_pause(s->config) ||
+        (inspect->ran && !inspect->internal && !inspect->good))
         return false;
     if (inspect->ran && !inspect->internal && s->sightings >= PATIENCE)
         return true;

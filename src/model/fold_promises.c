@@ -187,6 +187,8 @@ void promise_tally_add(struct promise_tally *t, const struct server_state *s, en
 {
     const struct promise_state *p = &s->promises[promise];
 
+    if (server_pause(s->config))
+        return;
     if (p->kept == VERDICT_YES) {
         t->kept++;
     } else if (p->kept == VERDICT_NO) {

@@ -146,6 +146,11 @@ uint64_t server_key_hash(const char *cluster, const char *endpoint, const char *
     return str_hash(str_hash(hash, "\x1f"), name);
 }
 
+const char *server_pause(const struct server *s)
+{
+    return s->maintenance ? s->maintenance : s->disabled ? "disabled" : NULL;
+}
+
 bool server_uses_tls(const struct server *s)
 {
     return !s->unix_socket && s->sslmode != SSLMODE_DISABLE;

@@ -4,6 +4,8 @@
 #include "pgtls/base/buf.h"
 #include "pgtls/base/log.h"
 
+#include <string.h>
+
 /* Who, and how it stands: what every line begins with. */
 #define WHO(s, status)                                                                             \
     {"pg_cluster", (s)->cluster}, {"pg_endpoint", (s)->endpoint}, {"server", (s)->name},           \
@@ -83,4 +85,14 @@ void tell_certificate_file(const struct server *s, const struct certificate_file
     else
         LOG(INFO, "The certificate file can be read", {"pg_cluster", s->cluster},
             {"pg_endpoint", s->endpoint}, {"server", s->name}, {"file", file->path});
+}
+
+void tell_pause(const struct server *server, const struct server *before)
+{
+    const char *now = server_pause(server), *then = before ? server_pause(before) : NULL;
+
+    if (now && !(then && strcmp(now, then) == 0))
+        LOG(INFO, "Server is left alone", WHO(server, STATUS_UNKNOWN), {"maintenance", now});
+    else if (then && !now)
+        LOG(INFO, "Server is watched again", WHO(server, STATUS_UNKNOWN));
 }

@@ -7,5 +7,9 @@
 void tell_certificate_file(const struct server *server, const struct certificate_file *file,
                            bool *told);
 
+/* That a server is left alone on purpose from now on, or watched again. `before`: the same server's
+ * configuration until now, NULL: there was none. */
+void tell_pause(const struct server *server, const struct server *before);
+
 void tell_change(const struct server *server, struct server_state *state,
                  const struct observation *o, const struct fleet_change *change);

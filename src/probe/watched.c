@@ -32,7 +32,7 @@ static void arm(struct watched *w)
 {
     int64_t at_ns = w->slots[PROBE_INSPECT].due_ns, left_ns;
 
-    if (w->removed || w->probe || w->queued)
+    if (w->removed || w->probe || w->queued || server_pause(w->server))
         return;
     if (login_may_run(w) && w->slots[PROBE_LOGIN].due_ns < at_ns)
         at_ns = w->slots[PROBE_LOGIN].due_ns;
@@ -403,7 +403,10 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
     if (w->next)
         w->next->link = &w->next;
     context->all = w;
-    start_sessions(w);
+    if (server_pause(server))
+        tell_pause(server, NULL);
+    else
+        start_sessions(w);
     arm(w);
     return w;
 }
@@ -434,6 +437,19 @@ static void change_interval(struct slot *slot, int64_t before_ns, int64_t after_
         slot->due_ns = now_ns + after_ns;
 }
 
+/* Left alone from now on; what is in flight may finish, and tells nothing. */
+static void leave_alone(struct watched *w)
+{
+    uv_timer_stop(&w->timer);
+    if (w->queued)
+        queue_remove(w);
+    stop_sessions(w);
+    if (w->probe)
+        w->outdated = true;
+    else
+        forget(w);
+}
+
 void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server,
                     int64_t spread_ns)
 {
@@ -443,7 +459,14 @@ void watched_update(struct watched *w, struct endpoint_set *set, const struct se
 
     w->set = endpoint_set_ref(set);
     w->server = server;
-    if (!server_connects_alike(before, server) || !expect_alike(&before->expect, &server->expect)) {
+    tell_pause(server, before);
+    if (server_pause(server)) {
+        leave_alone(w);
+        endpoint_set_unref(old);
+        return;
+    }
+    if (server_pause(before) || !server_connects_alike(before, server) ||
+        !expect_alike(&before->expect, &server->expect)) {
         begin_anew(w, spread_ns, now_ns);
     } else {
         change_interval(&w->slots[PROBE_INSPECT], before->interval_ns, server->interval_ns, now_ns);

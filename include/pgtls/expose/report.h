@@ -53,9 +53,12 @@ void report_line_head(const struct report_columns *columns, const struct report_
                       struct buf *to);
 void report_line(const struct report *r, const struct report_columns *columns,
                  const struct report_style *style, struct buf *to);
+/* A server that is left alone on purpose. */
+void report_line_left(const struct server *s, const struct report_columns *columns,
+                      const struct report_style *style, struct buf *to);
 /* "12 servers: 10 ok, 2 down" */
-void report_line_sum(const size_t counts[STATUS_COUNT], const struct report_style *style,
-                     struct buf *to);
+void report_line_sum(const size_t counts[STATUS_COUNT], size_t left,
+                     const struct report_style *style, struct buf *to);
 
 /* The servers of a configuration, as a table or (`json`) a document. No secret is in it. With
  * total_shards > 0 each of them is shown with the shard that it lives in. */
@@ -67,4 +70,5 @@ bool report_list_json(const struct endpoint_set *set, unsigned total_shards, str
  * end. False when memory or the buffer's maximum forbade it. */
 bool report_json_begin(struct buf *to);
 bool report_json_add(const struct report *r, bool first, struct buf *to);
-bool report_json_end(const size_t counts[STATUS_COUNT], struct buf *to);
+bool report_json_end(const size_t counts[STATUS_COUNT], const struct endpoint_set *left,
+                     struct buf *to);

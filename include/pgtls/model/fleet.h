@@ -182,8 +182,9 @@ struct fleet_change {
     enum verdict promises[PROMISE_COUNT];
 };
 
-/* Folds one observation into its server. `next_interval_ns` is what the scheduler has decided for
- * this kind of probe from the result. Takes over nothing of the observation's. */
+/* Folds one observation into its server, unless that is left alone on purpose by now.
+ * `next_interval_ns` is what the scheduler has decided for this kind of probe from the result.
+ * Takes over nothing of the observation's. */
 struct fleet_change fleet_apply(struct server_state *s, const struct observation *o,
                                 int64_t next_interval_ns);
 
@@ -222,7 +223,8 @@ const struct probe_state *server_state_culprit(const struct server_state *s, enu
 void server_promise_facts(const struct server_state *s, enum promise promise,
                           struct promise_facts *facts);
 
-/* Adds a server to the tally of a promise. Call under the lock. */
+/* Adds a server to the tally of a promise, unless it is left alone on purpose. Call under the lock.
+ */
 void promise_tally_add(struct promise_tally *tally, const struct server_state *s,
                        enum promise promise);
 
@@ -256,5 +258,6 @@ bool server_leaf_is_recent(const struct server_state *s, size_t i);
  * known. Call under the lock. */
 int64_t server_file_unserved_since(const struct server_state *s);
 
-/* State of an endpoint by its `require`, over the servers of the view. Takes their locks. */
+/* State of an endpoint by its `require`, over the servers of the view that are not left alone on
+ * purpose. Takes their locks. */
 enum state fleet_endpoint_state(const struct fleet_view *view, const struct endpoint *endpoint);

@@ -91,7 +91,9 @@ struct server {
     const struct label *labels; /* for pgtls_server_labels_info */
     size_t n_labels;
     struct promises promises;
-    struct expect expect; /* the refusal that is the good outcome */
+    struct expect expect;    /* the refusal that is the good outcome */
+    bool disabled;           /* `enabled: false` */
+    const char *maintenance; /* why it is left alone for now; NULL: it is not */
 
     const struct session_config *sessions; /* kept open beside the probes; none without login */
     size_t n_sessions;
@@ -155,6 +157,10 @@ bool server_connects_alike(const struct server *a, const struct server *b);
 /* The same sessions are asked for, in the same order. */
 bool server_sessions_alike(const struct server *a, const struct server *b);
 uint64_t server_key_hash(const char *cluster, const char *endpoint, const char *name);
+
+/* Left alone on purpose: nothing connects to it, and its state is unknown. Why, for people; NULL
+ * when it is watched. */
+const char *server_pause(const struct server *s);
 
 /* TLS is spoken on this server's connections. */
 bool server_uses_tls(const struct server *s);
