@@ -361,7 +361,8 @@ def test_c_a_write_that_leads_to_a_standby(daemon, metrics, alerts, probes):
             == {"read_only": 0, "pooled": 1, "addresses": 0}
     (health,) = daemon.health(f"/{endpoint}")["endpoints"]
     assert health["status"] == "degraded"
-    assert health["promises"] == {"read_only": False, "pooled": True, "max_lag": None, "addresses": False}
+    kept = {"read_only": False, "pooled": True, "max_lag": None, "addresses": False}
+    assert health["promises"] | kept == health["promises"]
     text, server, status = probes(endpoint)
     assert status == 0 and server["status"] == "degraded"
     for part in ("! read_only promised: takes writes; found:", f"! addresses promised: {WRITE}; found: {READ}"):
@@ -509,6 +510,34 @@ def test_e_as_the_application_has_it(world, exporter, form):
     ((endpoint,),) = ([one["servers"][0] for one in daemon.health()["endpoints"]],)
     assert endpoint["connection"] == "OK" and endpoint["server_version"].startswith("15.")
     assert SECRETS["app"] not in daemon.log() + daemon.get("/health/database").text + daemon.scrape().text
+
+
+# The application's string after its scheme → (what it comes to, the parameter that is warned of).
+DIALECTS = {
+    "postgresql+asyncpg://shop@{at}/shop?sslmode=require": ("require", "asyncpg", "sslmode"),
+    "postgresql+asyncpg://shop@{at}/shop?ssl=require": ("require", None, None),
+    "postgresql+pg8000://shop@{at}/shop?sslmode=require": ("require", "pg8000", "sslmode"),
+    "postgresql+psycopg2://shop@{at}/shop?sslmode=verify-full&sslrootcert={ca}": ("verify-full", None, None),
+    "jdbc:postgresql://{at}/shop?user=shop&ssl=true&sslrootcert={ca}": ("verify-full", None, None),
+    "jdbc:postgresql://{at}/shop?user=shop&sslmode=require": ("require", None, None),
+}
+
+
+@pytest.mark.parametrize("form", DIALECTS)
+def test_e_a_drivers_string_and_what_means_nothing_to_it(world, exporter, form):
+    """Taken as it stands, and it is said plainly where the driver will not do what it says."""
+    sslmode, driver, parameter = DIALECTS[form]
+    text = form.format(at=f"shop.{DOMAIN}:{world.provider.port}", ca=world.private_file)
+    result = world.probe("--json", text, PGPASSWORD=SECRETS["app"])
+    (server,) = json.loads(result.stdout)["servers"]
+    assert result.returncode == 0 and server["sslmode"] == sslmode
+    daemon = exporter(None, binary=world.binary, environment={
+        **world.environment, "DATABASE_URL": text + ("&" if "?" in text else "?") + "password=" + SECRETS["app"]})
+    assert daemon.settled().value("pgtls_up") == 1
+    warnings = [line for line in daemon.log().splitlines() if "level=WARN" in line and "password" not in line]
+    for said in (result.stderr, "\n".join(warnings)):
+        assert (f'{driver}: ' in said and f'"{parameter}"' in said.replace("\\", "")) if driver else not said, said
+    assert SECRETS["app"] not in daemon.log()
 
 
 # --- and last -----------------------------------------------------------------------------------
