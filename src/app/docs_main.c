@@ -1,6 +1,6 @@
-/* Prints one page of docs/ from the tables in the code: pgtls_docs configuration|metrics|faults,
- * or docs/api-names.txt: pgtls_docs names, or the printed head of docs/faults/<id>.md: pgtls_docs
- * fault <id>; without an id those of all faults. */
+/* Prints one page of docs/ from the tables in the code: pgtls_docs
+ * configuration|connection-strings| metrics|faults, or docs/api-names.txt: pgtls_docs names, or the
+ * printed head of docs/faults/<id>.md: pgtls_docs fault <id>; without an id those of all faults. */
 #include "pgtls/base/buf.h"
 #include "pgtls/config/config.h"
 #include "pgtls/expose/metrics.h"
@@ -16,6 +16,7 @@ static const struct {
     void (*print)(struct buf *to);
 } pages[] = {
     {"configuration", config_print_reference},
+    {"connection-strings", config_print_connection_strings},
     {"metrics", metrics_print_reference},
     {"faults", faults_print_reference},
     {"names", expose_print_names},
@@ -25,7 +26,8 @@ static const struct {
 
 static int usage(void)
 {
-    fputs("usage: pgtls_docs configuration|metrics|faults|names|fault [id]\n", stderr);
+    fputs("usage: pgtls_docs configuration|connection-strings|metrics|faults|names|fault [id]\n",
+          stderr);
     return 2;
 }
 

@@ -136,6 +136,7 @@ static bool loading_start(struct loading *l, const struct load_input *inputs, si
     l->set->settings = default_settings;
     l->building.reader.report = &l->report;
     l->building.reader.arena = arena;
+    l->building.reader.depends_on = &l->set->depends_on;
     return true;
 }
 

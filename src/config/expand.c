@@ -508,7 +508,7 @@ static bool expand_dsn(struct expansion *x, const struct frame *from, size_t lay
     copy = x->b->copies[layer];
     if (!copy)
         return fail_no_memory(x);
-    if (s->key->type == KEY_DSN && s->node->kind == YAML_TEXT)
+    if (s->key->type == KEY_DSN && s->key->source == SECRET_NONE && s->node->kind == YAML_TEXT)
         f.encoding = strstr(s->node->text, "://") ? ENCODE_PERCENT : ENCODE_BACKSLASH;
     *copy = *original;
     read_expanded(&inner, &f, s, copy);

@@ -58,8 +58,14 @@ const struct key config_keys[] = {
      "called `default`."},
 
     {"dsn", SLOT_DSN, KEY_DSN, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
-     "A libpq connection string, URI or key=value. It counts as if its parameters stood here; the "
-     "same one in it and beside it is an error."},
+     "A connection string as the application has it, see [connection "
+     "strings](connection-strings.md). It counts as if its parameters stood here; the same one in "
+     "it and beside it is an error. At most one of these three at one level."},
+    {"dsn_file", SLOT_DSN, KEY_DSN, ANY_SERVER_LEVEL, 0, 4096, NULL, SECRET_FILE, NULL, NULL,
+     "File that holds the connection string; one newline at its end is dropped. Read when the "
+     "configuration is, and again with every reload."},
+    {"dsn_env", SLOT_DSN, KEY_DSN, ANY_SERVER_LEVEL, 0, 255, NULL, SECRET_ENVIRONMENT, NULL, NULL,
+     "Environment variable that holds the connection string."},
     {"host", SLOT_HOST, KEY_HOSTS, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "host", NULL,
      "Name, address, or directory of a Unix socket. Several separated by commas make one server "
      "each."},
@@ -70,6 +76,9 @@ const struct key config_keys[] = {
     {"user", SLOT_USER, KEY_TEXT, ANY_SERVER_LEVEL, 0, 255, NULL, 0, "user", NULL,
      "Whom to log in as. Without one a probe ends after TLS and there is no login probe: the "
      "operating system's user is never assumed."},
+    {"user_file", SLOT_USER, KEY_TEXT, ANY_SERVER_LEVEL, 0, 4096, NULL, SECRET_FILE, NULL, NULL,
+     "File that holds the user's name, as a Kubernetes secret does; one newline at its end is "
+     "dropped. Read when the configuration is, and again with every reload."},
     {"dbname", SLOT_DBNAME, KEY_TEXT, ANY_SERVER_LEVEL, 0, 255, NULL, 0, "dbname", "the user",
      "Database to log in to."},
 

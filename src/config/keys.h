@@ -136,7 +136,7 @@ struct key {
     unsigned levels;          /* LEVEL_BITs where it may stand */
     int64_t low, high;        /* bounds of a number or duration; high: most bytes of a text */
     const char *const *names; /* of KEY_ENUM and KEY_FLAGS, NULL-terminated */
-    int source;               /* enum secret_source of KEY_SECRET */
+    int source;               /* enum secret_source: where the value is, if not here */
     const char *dsn_name;     /* the libpq keyword that sets it, NULL: none */
     const char *fallback;     /* the default, for the reference */
     const char *help;
@@ -177,7 +177,8 @@ struct reader {
     struct report *report;
     struct arena *arena;      /* of the endpoint set: every value is copied there */
     bool secrets_are_private; /* the whole text is a secret of its own: no warning for passwords */
-    bool literal;             /* braces are braces: no placeholder is looked for */
+    const struct dependency **depends_on; /* of the set: files that were read for it */
+    bool literal;                         /* braces are braces: no placeholder is looked for */
     const char *cluster, *endpoint; /* whose values are read, for messages; NULL: not known yet */
 };
 

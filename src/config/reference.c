@@ -5,7 +5,6 @@
 #include "keys.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/str.h"
-#include "pgtls/config/dsn.h"
 
 static const char intro[] =
     "# Configuration\n"
@@ -131,24 +130,6 @@ static const char files_intro[] =
     "for\n"
     "  the same content, however often a reload is tried.\n";
 
-static const char dsn_intro[] =
-    "\n"
-    "## Connection strings\n"
-    "\n"
-    "`dsn`, and `DATABASE_URL`, take both of libpq's forms:\n"
-    "`postgresql://user:password@host:port,host2:port2/dbname?sslmode=require` (also\n"
-    "`postgres://`), and `host=… port=… user=…`. `ssl=true` in a URI means `sslmode=require`. A\n"
-    "string without `sslmode` means what it means to the application that uses it: `prefer`, or\n"
-    "`verify-full` with `sslrootcert=system`; a level that sets `sslmode` says otherwise. No\n"
-    "message ever quotes a connection string.\n"
-    "\n"
-    "A string must name its hosts and, for a login, its user: libpq's own defaults (a Unix "
-    "socket,\n"
-    "the operating system's user, files under `~`) are the machine's, not the application's.\n"
-    "\n"
-    "| Parameter | Here |\n"
-    "| --- | --- |\n";
-
 /* A cell of a table: nothing in it may end the cell. */
 static void add_cell(struct buf *to, const char *text)
 {
@@ -249,34 +230,6 @@ static void add_table(struct buf *to, const char *title, unsigned levels)
     }
 }
 
-static void add_dsn_table(struct buf *to)
-{
-    const struct dsn_keyword *all;
-    size_t n = dsn_keywords(&all);
-
-    buf_add_str(to, dsn_intro);
-    for (size_t i = 0; i < n; i++) {
-        buf_addf(to, "| `%s` |", all[i].name);
-        switch (all[i].fate) {
-        case DSN_USED:
-            add_cell(to, "used");
-            break;
-        case DSN_IGNORED:
-            buf_add_str(to, " ignored, with a warning");
-            if (all[i].harmless)
-                buf_addf(to, " unless it is `%s`", all[i].harmless);
-            buf_add_char(to, ':');
-            add_cell(to, all[i].note);
-            break;
-        case DSN_REFUSED:
-            buf_add_str(to, " refused:");
-            add_cell(to, all[i].note);
-            break;
-        }
-        buf_add_char(to, '\n');
-    }
-}
-
 void config_print_reference(struct buf *to)
 {
     buf_add_str(to, "<!-- Printed by `pgtls_docs configuration`; do not edit. -->\n");
@@ -294,5 +247,7 @@ void config_print_reference(struct buf *to)
     add_table(to, "In an item of `session`", LEVEL_BIT(LEVEL_SESSION));
     add_table(to, "In `expect`", LEVEL_BIT(LEVEL_EXPECT));
     add_table(to, "In `limits`", LEVEL_BIT(LEVEL_LIMITS));
-    add_dsn_table(to);
+    buf_add_str(to, "\n## Connection strings\n\n"
+                    "What `dsn`, `dsn_file`, `dsn_env` and `DATABASE_URL` take, and what becomes "
+                    "of each\nparameter: [connection strings](connection-strings.md).\n");
 }

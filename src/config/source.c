@@ -37,7 +37,8 @@ struct config_source {
     size_t n_inputs;
     bool built; /* there is a good set */
     bool all_good;
-    struct input whole; /* what was said of all of them together */
+    struct input whole;              /* what was said of all of them together */
+    struct endpoint_set *latest_set; /* the latest good one, for what it depends on */
 };
 
 /* --- inputs -------------------------------------------------------------------------------------
@@ -144,6 +145,7 @@ void config_source_free(struct config_source *s)
     for (size_t i = 0; i < s->n_paths; i++)
         free(s->paths[i]);
     input_deinit(&s->whole);
+    endpoint_set_unref(s->latest_set);
     free(s->inputs);
     free(s->paths);
     free(s);
@@ -256,6 +258,9 @@ uint64_t config_source_fingerprint(const struct config_source *s)
         hash = str_hash(hash, names.trouble);
         file_names_free(&names);
     }
+    for (const struct dependency *d = s->latest_set ? s->latest_set->depends_on : NULL; d;
+         d = d->next)
+        hash = fingerprint_of(hash, d->path);
     return hash;
 }
 
@@ -448,10 +453,13 @@ struct endpoint_set *config_source_build(struct config_source *s, struct config_
         config_messages_deinit(&more);
         again = !set && s->built && fall_back(s, loads, which, n);
     }
-    if (set)
+    if (set) {
         keep_used(s);
-    else
+        endpoint_set_unref(s->latest_set);
+        s->latest_set = endpoint_set_ref(set);
+    } else {
         note_failure(s);
+    }
     free(loads);
     free(which);
     return set;

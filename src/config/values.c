@@ -71,11 +71,13 @@ bool keep_text(const struct input *in, struct setting *to, const char *text)
 
 static bool read_text(const struct input *in, struct setting *to)
 {
+    if (in->key->source == SECRET_FILE)
+        return read_text_file(in, to);
     return check_text(in, (size_t)in->key->high) &&
            keep_text(in, to, arena_strndup(in->reader->arena, in->text, in->len));
 }
 
-static bool read_path(const struct input *in, struct setting *to)
+bool read_path(const struct input *in, struct setting *to)
 {
     bool system = to->key->slot == SLOT_SSLROOTCERT && strcmp(in->text, "system") == 0;
     bool relative = in->text[0] != '/' && !system;
@@ -334,7 +336,7 @@ static bool read_list(const struct input *in, struct setting *to)
 
 /* Secrets. */
 
-static bool check_variable(const struct input *in)
+bool check_variable(const struct input *in)
 {
     const char *name = in->text;
 
@@ -397,15 +399,6 @@ static bool read_policy(const struct input *in, struct setting *to)
         return refuse(in, "%s where true, false or a mapping is needed",
                       yaml_kind_name(in->node->kind));
     read_layer(in->reader, in->node, LEVEL_POLICY, in->layer);
-    return true;
-}
-
-static bool read_dsn_value(const struct input *in, struct setting *to)
-{
-    (void)to;
-    if (memchr(in->text, '\0', in->len))
-        return refuse(in, "holds a NUL");
-    read_dsn(in->reader, in->key, in->at, in->text, in->layer);
     return true;
 }
 

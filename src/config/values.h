@@ -33,6 +33,10 @@ bool read_vars(const struct input *in, struct setting *to);
 /* The value of a label or of a var whose placeholders are expanded; NULL after an error. */
 const char *read_named_text(const struct input *in);
 
+/* In values_file.c. */
+bool read_dsn_value(const struct input *in, struct setting *to);
+bool read_text_file(const struct input *in, struct setting *to);
+
 /* In values_list.c. */
 bool read_networks(const struct input *in, struct setting *to);
 bool read_pins(const struct input *in, struct setting *to);
@@ -42,6 +46,13 @@ bool read_sessions(const struct input *in, struct setting *to);
 bool read_expect(const struct input *in, struct setting *to);
 bool read_faults(const struct input *in, struct setting *to);
 bool read_classes(const struct input *in, struct setting *to);
+
+/* A path, relative ones from the directory of the file they stand in. */
+bool read_path(const struct input *in, struct setting *to);
+
+/* Is this the name of an environment variable? */
+bool check_variable(const struct input *in);
+
 /* Keeps a text, which was just allocated; false with an error when that failed. */
 bool keep_text(const struct input *in, struct setting *to, const char *text);
 

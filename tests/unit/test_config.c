@@ -442,19 +442,24 @@ static void test_example_is_good(void **state)
     endpoint_set_unref(set);
 }
 
-/* docs/configuration.md is what the tables print: pgtls_docs configuration > docs/configuration.md
- */
-static void test_reference_is_up_to_date(void **state)
+/* A page of docs/ is what the tables print: pgtls_docs <page> > docs/<page>.md */
+static void check_page(const char *path, void (*print)(struct buf *to))
 {
     struct buf page = BUF_INIT(1 << 20);
-    char *shipped = read_source("docs/configuration.md");
+    char *shipped = read_source(path);
 
-    (void)state;
-    config_print_reference(&page);
+    print(&page);
     assert_false(page.failed);
     assert_string_equal(buf_text(&page), shipped);
     buf_deinit(&page);
     free(shipped);
+}
+
+static void test_reference_is_up_to_date(void **state)
+{
+    (void)state;
+    check_page("docs/configuration.md", config_print_reference);
+    check_page("docs/connection-strings.md", config_print_connection_strings);
 }
 
 /* Quadratic work anywhere would take minutes here: one list of all, and one of each. */

@@ -47,3 +47,6 @@ struct endpoint_set *config_load_dsn(const char *name, const char *dsn,
 
 /* Prints the reference (Markdown) from the table of keys. */
 void config_print_reference(struct buf *to);
+
+/* Prints docs/connection-strings.md from the tables of dialects and keywords. */
+void config_print_connection_strings(struct buf *to);

@@ -15,8 +15,9 @@
  * The first build has nothing to fall back to: any error of a file is final.
  *
  * One thread owns a source (the daemon's main thread: signals, HTTP's reloads, the watch and
- * discovery all meet there). Building touches the file system only in config_source_read(), never
- * the network. How it goes:
+ * discovery all meet there). The configuration's own files are read in config_source_read() only,
+ * those that a dsn_file or user_file names when building; the network is never touched. How it
+ * goes:
  *
  *     source = config_source_new();
  *     config_source_add_path(source, "pgtls.yml");          every --config.file
@@ -54,8 +55,9 @@ bool config_source_add_dsn(struct config_source *source, const char *name, const
  * says so, and what it was before stays in force. */
 void config_source_read(struct config_source *source);
 
-/* Did any file change (inode, size, mtime, names in a directory) since config_source_read()? Only
- * looks, and remembers nothing: for --config.watch. A value to be compared with the one before. */
+/* Did any file change (inode, size, mtime, names in a directory) since config_source_read()? Also
+ * those that the latest good set depends on (dsn_file, user_file). Only looks, and remembers
+ * nothing: for --config.watch. A value to be compared with the one before. */
 uint64_t config_source_fingerprint(const struct config_source *source);
 
 /* --- discovery ------------------------------------------------------------------------------ */

@@ -121,8 +121,16 @@ struct settings {
     size_t max_connections_per_second; /* new ones; 0: no cap */
 };
 
+/* A file beside the configuration's own that shaped the set (dsn_file, user_file): when it changes,
+ * reading the configuration again makes another set. Not secrets, which are read when needed. */
+struct dependency {
+    const char *path;
+    const struct dependency *next;
+};
+
 struct endpoint_set {
     struct arena *arena;
+    const struct dependency *depends_on; /* one may be there twice */
     struct settings settings;
     const struct server *servers; /* grouped by endpoint, in the order of the configuration */
     size_t n_servers;
