@@ -129,7 +129,7 @@ static void test_back_ends_with_certificates_of_their_own(void **state)
 
     (void)state;
     for (int i = 1; i <= 100; i++) { /* the one in question seldom, and late */
-        fixture_apply(s, shown_beside(i % 20 == 19 ? 3 : (unsigned char)(1 + i % 2), 3, i));
+        fixture_apply(s, shown_beside((unsigned char)(i % 20 == 19 ? 3 : 1 + i % 2), 3, i));
         assert_file(s, i < 19 ? U : Y, 0);
     }
     for (int i = 101; i <= 200; i++) /* and never more */
