@@ -30,9 +30,17 @@ static void protect_memory(void)
 #endif
 }
 
+/* Long steps of logins run on libuv's threads: two at a time leave the loops their cores, and are
+ * soon over when the process ends, which waits for them. */
+static void limit_thread_pool(void)
+{
+    setenv("UV_THREADPOOL_SIZE", "2", 0);
+}
+
 void setup_process(void)
 {
     signal(SIGPIPE, SIG_IGN);
+    limit_thread_pool();
     raise_descriptor_limit();
     protect_memory();
     login_setup();

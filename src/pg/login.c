@@ -207,10 +207,8 @@ static bool start_query(struct login *l)
     return send_query(l);
 }
 
-static bool turn_connect(struct login *l)
+static bool polled(struct login *l, PostgresPollingStatusType status)
 {
-    PostgresPollingStatusType status = PQconnectPoll(l->conn);
-
     if (l->e.phase == PHASE_TLS && status != PGRES_POLLING_FAILED &&
         PQstatus(l->conn) != CONNECTION_SSL_STARTUP) {
         l->e.phase = PHASE_STARTUP;
@@ -333,6 +331,42 @@ static bool relay(struct login *l)
     return l->look.relay.peer < 0 || login_relay_send(&l->look.relay, l->look.sock);
 }
 
+/* libpq holds what it needs for its next step, and that is a long one. */
+static bool is_long(const struct login *l)
+{
+    return !l->querying && l->look.guard.iterations > LOGIN_INLINE_SCRAM_ITERATIONS;
+}
+
+void login_work(struct login *l)
+{
+    int64_t before_ns = clock_thread_cpu_ns();
+
+    l->work.status = PQconnectPoll(l->conn);
+    l->work.ended_ns = clock_monotonic_ns();
+    l->work.cpu_ns = clock_thread_cpu_ns() - before_ns;
+    l->work.state = WORK_DONE;
+}
+
+/* Its CPU is ours, the time it waited for its thread is nobody's; what it sent went at its end. */
+static bool after_work(struct login *l)
+{
+    l->work.state = WORK_NONE;
+    l->look.guard.iterations = 0;
+    if (l->running)
+        stopwatch_worked(l->running, l->work.cpu_ns, l->work.ended_ns);
+    l->idle_since_ns = l->work.ended_ns;
+    return polled(l, (PostgresPollingStatusType)l->work.status);
+}
+
+static bool step_libpq(struct login *l)
+{
+    if (l->work.state == WORK_DONE)
+        return after_work(l);
+    if (!l->querying)
+        return polled(l, PQconnectPoll(l->conn));
+    return l->want == LOGIN_WANT_WRITE || turn_query(l);
+}
+
 /* One look and one step of libpq. False: nothing more to do now. */
 static bool turn(struct login *l)
 {
@@ -340,13 +374,16 @@ static bool turn(struct login *l)
 
     if (!l->connected)
         return turn_tcp(l);
-    if (!relay(l) || (l->want == LOGIN_WANT_READ && !look(l)))
-        return false;
-    login_look_before(&l->look);
-    if (!l->querying)
-        more = turn_connect(l);
-    else
-        more = l->want == LOGIN_WANT_WRITE || turn_query(l);
+    if (l->work.state != WORK_DONE) {
+        if (!relay(l) || (l->want == LOGIN_WANT_READ && !look(l)))
+            return false;
+        login_look_before(&l->look);
+        if (is_long(l)) {
+            l->work.state = WORK_DUE;
+            return false;
+        }
+    }
+    more = step_libpq(l);
     l->rest = login_look_rest(&l->look, l->tls ? PQgetssl(l->conn) : NULL);
     return more && flush(l) && relay(l);
 }
@@ -363,6 +400,8 @@ enum login_want login_advance(struct login *l)
     lap(l);
     if (l->done)
         return LOGIN_DONE;
+    if (l->work.state == WORK_DUE)
+        return LOGIN_WANT_WORK;
     /* Bytes that wait inside OpenSSL make no descriptor readable, but it is writable at once. */
     if (!l->connected || l->rest || l->look.relay.blocked)
         return LOGIN_WANT_WRITE;

@@ -28,19 +28,19 @@ static bool no_password(struct login_guard *g)
     return over(g, END_AUTH_CLIENT);
 }
 
-/* Does an AuthenticationSASLContinue ask for more key stretching than anybody means? The number is
- * read as libpq reads it (strtol behind the first "i="); what is malformed libpq refuses itself. */
-static bool too_many_iterations(const unsigned char *body, size_t len)
+/* How much key stretching an AuthenticationSASLContinue asks for. The number is read as libpq reads
+ * it (strtol behind the first "i="); what is malformed libpq refuses itself. */
+static long long scram_iterations(const unsigned char *body, size_t len)
 {
     char text[LOGIN_MAX_AUTH_BYTES + 1];
     const char *iterations;
 
     if (len < 4 || len - 4 >= sizeof text)
-        return false;
+        return 0;
     memcpy(text, body + 4, len - 4);
     text[len - 4] = '\0';
     iterations = strstr(text, ",i=");
-    return iterations && strtoll(iterations + 3, NULL, 10) > LOGIN_MAX_SCRAM_ITERATIONS;
+    return iterations ? strtoll(iterations + 3, NULL, 10) : 0;
 }
 
 /* A method that shows the password, or something worth as much. */
@@ -77,9 +77,8 @@ static bool on_authentication(struct login_guard *g, const struct wire_message *
             return over(g, END_AUTH_UNSUPPORTED);
         return g->password || no_password(g);
     case AUTH_SASL_CONTINUE:
-        if (too_many_iterations(m->body, m->body_len))
-            return over(g, END_AUTH_UNSUPPORTED);
-        return true;
+        g->iterations = scram_iterations(m->body, m->body_len);
+        return g->iterations <= LOGIN_MAX_SCRAM_ITERATIONS || over(g, END_AUTH_UNSUPPORTED);
     case AUTH_SASL_FINAL:
         return true;
     default: /* Kerberos, GSSAPI and SSPI would block in libpq */

@@ -18,9 +18,11 @@
 /* Of one authentication request: libpq's own limit (PQconnectPoll in fe-connect.c). */
 #define LOGIN_MAX_AUTH_BYTES ((size_t)2000)
 
-/* PBKDF2 runs inside PQconnectPoll for as many iterations as the server asks: this many take about
- * half a second; PostgreSQL's default is 4096. */
-#define LOGIN_MAX_SCRAM_ITERATIONS 1000000
+/* PBKDF2 runs inside PQconnectPoll for as many iterations as the server asks; PostgreSQL's default
+ * is 4096. The most that is computed takes about a second, and what a loop may be held up by is a
+ * hundredth of that. */
+#define LOGIN_MAX_SCRAM_ITERATIONS    1000000
+#define LOGIN_INLINE_SCRAM_ITERATIONS 10000
 
 struct login_guard {
     struct evidence *e;  /* written: auth_request, auth_ok, error, phase, and end when it is over */
@@ -29,6 +31,7 @@ struct login_guard {
     bool querying;       /* an ErrorResponse no longer ends the connection */
     bool first_seen;     /* an authentication request was seen; `first` is it */
     struct wire_auth first;
+    long long iterations; /* of SCRAM, when the server has just named them */
     size_t len;
     unsigned char bytes[LOGIN_MAX_MESSAGE]; /* of the message that is not complete yet */
 };

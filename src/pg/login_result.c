@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#define TEXT_OF(number) #number
+#define TEXT(number)    TEXT_OF(number)
+
 static struct phase_time time_of(const struct stopwatch *w, bool completed)
 {
     return (struct phase_time){
@@ -22,6 +25,9 @@ static const char *error_text(const struct login *l)
     case END_AUTH_REFUSED:
         return "the server asks for a password in a way that allow_auth does not list";
     case END_AUTH_UNSUPPORTED:
+        if (l->look.guard.iterations > LOGIN_MAX_SCRAM_ITERATIONS)
+            return "the server asks for more than " TEXT(
+                LOGIN_MAX_SCRAM_ITERATIONS) " iterations of SCRAM, which are not computed";
         return "the server asks for an authentication method that is not supported";
     case END_ERRNO:
         return strerror(l->e.sys_errno);

@@ -8,6 +8,13 @@
 
 struct pg_conn; /* libpq's PGconn */
 
+/* One step of libpq on another thread, which writes what it came to. */
+struct login_work {
+    enum { WORK_NONE, WORK_DUE, WORK_DONE } state;
+    int status; /* PostgresPollingStatusType */
+    int64_t cpu_ns, ended_ns;
+};
+
 struct login {
     const struct server *server;
     /* libpq keeps copies of the secrets until PQfinish; nothing can be done about it. */
@@ -21,6 +28,7 @@ struct login {
     enum login_want want;
     struct evidence e;
     struct login_look look;
+    struct login_work work;
 
     struct stopwatch auth, query, *running;
     bool auth_done, query_done;

@@ -1,6 +1,8 @@
 /* The login probe's one stage: libpq drives itself (pg/login.h), this feeds it. */
 #include "probe.h"
 
+#include "login_job.h"
+
 #include "pgtls/base/str.h"
 
 #include <stdio.h>
@@ -67,6 +69,21 @@ static enum step start(struct probe *p)
     return p->login ? STEP_NEXT : probe_fail_local(p, reason, text);
 }
 
+static void on_job_done(void *owner)
+{
+    struct probe *p = owner;
+
+    p->job = NULL;
+    probe_advance(p);
+}
+
+static enum step start_job(struct probe *p)
+{
+    probe_unwatch(p);
+    p->job = login_job_start(p->host->loop, p->login, p->set, on_job_done, p);
+    return p->job ? STEP_WAIT : probe_fail_local(p, INTERNAL_MEMORY, "out of memory for a login");
+}
+
 enum step login_run(struct probe *p)
 {
     enum login_want want;
@@ -74,7 +91,11 @@ enum step login_run(struct probe *p)
     str_copy(p->observation.address, sizeof p->observation.address, p->learned->address);
     if (!p->login && start(p) == STEP_FAIL)
         return STEP_FAIL;
+    if (p->job)
+        return STEP_WAIT;
     want = login_advance(p->login);
+    if (want == LOGIN_WANT_WORK)
+        return start_job(p);
     if (want != LOGIN_DONE)
         return want == LOGIN_WANT_READ ? STEP_READ : STEP_WRITE;
     if (login_fell_back(p->login))

@@ -1,6 +1,8 @@
 /* One probe as one machine: see probe.h for the law it keeps. */
 #include "probe.h"
 
+#include "login_job.h"
+
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 
@@ -363,7 +365,11 @@ static void probe_finish(struct probe *p)
     p->stage = STAGE_COUNT;
     resolver_cancel(&p->request);
     probe_unwatch(p);
-    login_free(p->login);
+    if (p->job)
+        login_job_abandon(p->job);
+    else
+        login_free(p->login);
+    p->job = NULL;
     p->login = NULL;
     probe_close_socket(p);
     trust_unref(p->trust);

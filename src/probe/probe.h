@@ -113,6 +113,7 @@ struct probe {
 
     /* login */
     struct login *login;
+    struct login_job *job;      /* its long step, while that is on another thread */
     bool full_bundle;           /* the retry without anchors */
     uint64_t secret_generation; /* before the secret was read */
 };

@@ -2,6 +2,7 @@
  * next: the next attempt, the deadline of opening or of a check, the next check. */
 #include "session.h"
 
+#include "login_job.h"
 #include "queue.h"
 
 #include "pgtls/base/buf.h"
@@ -25,6 +26,7 @@ struct session {
     enum session_stage { SESSION_CLOSED, SESSION_OPENING, SESSION_OPEN } stage;
     bool allowed;
     struct login *login;
+    struct login_job *job;          /* its long step, while that is on another thread */
     struct endpoint_set *login_set; /* that it borrows from; a reference */
     uv_poll_t *poll;                /* frees itself; NULL: nothing is watched */
     int poll_events;
@@ -183,7 +185,11 @@ static bool enter_caps(struct session *s, int64_t now_ns)
 static void close_login(struct session *s)
 {
     unwatch(s);
-    login_free(s->login);
+    if (s->job)
+        login_job_abandon(s->job);
+    else
+        login_free(s->login);
+    s->job = NULL;
     s->login = NULL;
     s->stage = SESSION_CLOSED;
     endpoint_set_unref(s->login_set);
@@ -329,6 +335,22 @@ static void stay(struct session *s, bool was_checking)
     arm(s, s->idle_since_ns + s->place.config->idle_ns);
 }
 
+static void on_job_done(void *owner)
+{
+    struct session *s = owner;
+
+    s->job = NULL;
+    advance(s);
+}
+
+static void start_job(struct session *s)
+{
+    unwatch(s);
+    s->job = login_job_start(s->place.context->host.loop, s->login, s->login_set, on_job_done, s);
+    if (!s->job)
+        fail_local(s, INTERNAL_MEMORY, "out of memory for a login");
+}
+
 static void advance(struct session *s)
 {
     bool was_checking = login_checking(s->login);
@@ -341,7 +363,9 @@ static void advance(struct session *s)
             drop(s);
         return;
     }
-    if (!watch(s, want == LOGIN_WANT_READ ? UV_READABLE : UV_WRITABLE))
+    if (want == LOGIN_WANT_WORK)
+        start_job(s);
+    else if (!watch(s, want == LOGIN_WANT_READ ? UV_READABLE : UV_WRITABLE))
         fail_local(s, INTERNAL_OTHER, cannot_watch);
     else if (s->stage == SESSION_OPEN)
         stay(s, was_checking);

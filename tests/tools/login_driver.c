@@ -130,6 +130,10 @@ static bool log_in(const struct options *o, bool last)
                                .events = want == LOGIN_WANT_READ ? POLLIN : POLLOUT};
         int64_t left_ms = (deadline_ns - clock_monotonic_ns()) / NS_PER_MS;
 
+        if (want == LOGIN_WANT_WORK) {
+            login_work(login);
+            continue;
+        }
         if (left_ms <= 0 || poll(&ready, 1, (int)left_ms) == 0)
             login_abort(login, INTERNAL_NONE);
     }

@@ -67,6 +67,10 @@ static void log_in(struct attempt *a)
             a->longest_ns = took_ns;
         if (want == LOGIN_DONE)
             break;
+        if (want == LOGIN_WANT_WORK) {
+            login_work(login);
+            continue;
+        }
         if (clock_monotonic_ns() >= deadline_ns || poll(&ready, 1, (int)a->timeout_ms) == 0)
             login_abort(login, INTERNAL_NONE);
     }

@@ -20,7 +20,11 @@
 
 struct login;
 
-enum login_want { LOGIN_WANT_READ, LOGIN_WANT_WRITE, LOGIN_DONE };
+/* LOGIN_WANT_WORK: the next step computes for long (SCRAM with many iterations, which the server
+ * chooses). Stop watching the descriptor, call login_work from any thread, and login_advance when
+ * it has returned. Meanwhile only login_abort and login_result may be called: a login that is given
+ * up then is freed later. */
+enum login_want { LOGIN_WANT_READ, LOGIN_WANT_WRITE, LOGIN_WANT_WORK, LOGIN_DONE };
 
 struct login_params {
     const struct server *server;
@@ -60,6 +64,9 @@ struct login *login_new(const struct login_params *params, int64_t now_ns);
 
 /* Drives the login as far as it goes. */
 enum login_want login_advance(struct login *login);
+
+/* The long step. Nothing of the login but libpq's connection is touched by it. */
+void login_work(struct login *login);
 
 /* The socket to watch, -1 before there is one; stop watching it before login_free. */
 int login_fd(const struct login *login);
