@@ -1,6 +1,7 @@
 /* What every command of the program begins with. */
 #include "setup.h"
 
+#include "pgtls/base/wipe.h"
 #include "pgtls/pg/login.h"
 
 #include <signal.h>
@@ -40,6 +41,7 @@ static void limit_thread_pool(void)
 void setup_process(void)
 {
     signal(SIGPIPE, SIG_IGN);
+    wipe_environment();
     limit_thread_pool();
     raise_descriptor_limit();
     protect_memory();

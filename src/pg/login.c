@@ -190,12 +190,23 @@ static bool send_query(struct login *l)
     return PQsendQuery(l->conn, l->console ? CONSOLE_QUERY : query) == 1 || fail_libpq(l);
 }
 
+/* The connection is in, and may stay for weeks as a session: libpq's copy has done its work. (It is
+ * libpq's own memory, not a constant, as soon as there is something in it.) */
+static void wipe_password(struct login *l)
+{
+    char *password = PQpass(l->conn);
+
+    if (password && *password)
+        str_wipe(password, strlen(password));
+}
+
 static bool start_query(struct login *l)
 {
     const char *version = PQparameterStatus(l->conn, "server_version");
     const char *suffix = version ? strrchr(version, '/') : NULL;
 
     lap(l);
+    wipe_password(l);
     l->auth_done = true;
     l->console = suffix && strcmp(suffix, CONSOLE_SUFFIX) == 0;
     if (version)

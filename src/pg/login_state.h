@@ -17,7 +17,8 @@ struct login_work {
 
 struct login {
     const struct server *server;
-    /* libpq keeps copies of the secrets until PQfinish; nothing can be done about it. */
+    /* Its copy of the password is wiped once that has done its work, and what it frees when it does
+     * (base/wipe.h); that of a key's passphrase stays until PQfinish. */
     struct pg_conn *conn;
     int trust_fd; /* the anchors, until the handshake is over */
     bool tls, anchors;

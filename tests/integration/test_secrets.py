@@ -5,14 +5,21 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import socket
 import struct
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 import misbehave
 from conftest import HBA, PASSWORD
 from lab.exporter import endpoint_of, one_cluster
+from lab.process import wait_for
+
+SANITIZED = bool(os.environ.get("PGTLS_SANITIZE"))
 
 BACKEND_PID = 4711  # as in misbehave.READY
 
@@ -312,3 +319,115 @@ def test_it_ends_while_a_login_computes(trust, exporter, slow_scram):
     faults = {labels["fault"] for labels, _ in daemon.scrape().all("pgtls_fault_active", probe="login")}
     assert "auth_stalled" in faults
     assert daemon.stop() == 0
+
+
+def memory_of(pid):
+    """Every page that the process has, as whoever may read its memory, or writes a core image, finds it."""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            first, last, rights, name = re.match(r"(\w+)-(\w+) (\S+) \S+ \S+ \S+ *(.*)", line).groups()
+            if rights[0] != "r" or name.startswith("[v"):
+                continue
+            memory.seek(int(first, 16))
+            try:
+                yield name, memory.read(int(last, 16) - int(first, 16))
+            except OSError:  # gone since, or a device's
+                continue
+
+
+def found_in_memory(pid, secrets):
+    """By the second half: freed memory begins with what the allocator notes there."""
+    return [(secret, name, memory[max(0, at.start() - 60):at.end() + 20]) for name, memory in memory_of(pid)
+            for secret in secrets for at in re.finditer(re.escape(secret[-16:].encode()), memory)]
+
+
+@dataclass
+class Planted:
+    """A password in each place that there is, each told from every other; some let in, some do not."""
+    directory: Path
+    secrets: dict  # kind → the secret
+    keys: dict     # kind → what configures it
+
+    @property
+    def in_files(self):
+        return [secret for kind, secret in self.secrets.items() if kind.startswith("file")]
+
+
+def plant(directory, client_cert, client_key):
+    kinds = ("file_good", "file_wrong", "file_clear", "file_md5", "file_session", "file_passfile", "env_good",
+             "inline_good", "dsn_good", "file_key", "inline_key")
+    secrets = {kind: f"planted-{kind}-{os.urandom(16).hex()}" for kind in kinds}
+    keys = {kind: {} for kind in kinds}
+    for kind, secret in secrets.items():
+        if kind.startswith("file") and kind not in ("file_passfile", "file_key"):
+            (directory / kind).write_text(secret + "\n")
+            keys[kind] = {"password_file": str(directory / kind)}
+    (directory / "pgpass").write_text(f"*:*:*:*:{secrets['file_passfile']}\n")
+    keys["file_passfile"] = {"passfile": str(directory / "pgpass")}
+    keys["env_good"] = {"password_env": "PLANTED"}
+    keys["inline_good"] = {"password": secrets["inline_good"]}
+    key = serialization.load_pem_private_key(client_key.read_bytes(), None)
+    for kind in ("file_key", "inline_key"):
+        locked = directory / f"{kind}.pem"
+        locked.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                             serialization.BestAvailableEncryption(secrets[kind].encode())))
+        locked.chmod(0o600)
+        keys[kind] = {"sslcert": str(client_cert), "sslkey": str(locked)}
+    (directory / "passphrase").write_text(secrets["file_key"])
+    keys["file_key"]["sslpassword_file"] = str(directory / "passphrase")
+    keys["inline_key"]["sslpassword"] = secrets["inline_key"]
+    return Planted(directory, secrets, keys)
+
+
+ROLE_OF = {"file_clear": "u_password", "file_md5": "u_md5", "file_key": "u_cert", "inline_key": "u_cert"}
+
+
+def test_no_secret_is_found_anywhere(lab, trust, exporter, tmp_path):
+    """Unique passwords in every place, logins that get in and that do not; then everything that the exporter
+    says is searched, and what it holds in memory: there only what its configuration itself holds remains."""
+    planted = plant(tmp_path, trust.client_cert, trust.client_key)
+    server = lab.new_postgres()
+    endpoints, roles = {}, []
+    for kind, keys in planted.keys.items():
+        user = ROLE_OF.get(kind, f"u_{kind}")
+        if user == f"u_{kind}":
+            secret = "other" if kind == "file_wrong" else planted.secrets[kind]
+            roles.append(f"create role {user} login password '{secret}'")
+        endpoints[kind] = endpoint_of(server, user=user, dbname="app", **keys)
+    roles += [f"alter role u_password password '{planted.secrets['file_clear']}'",
+              f"set password_encryption = 'md5'; alter role u_md5 password '{planted.secrets['file_md5']}'"]
+    server.sql("; ".join(roles))
+    server.set_hba(HBA + "host all all 127.0.0.0/8 scram-sha-256\n")
+    server.reload()
+    endpoints["file_clear"]["allow_auth"] = ["password"]
+    endpoints["file_md5"]["allow_auth"] = ["md5"]
+    endpoints["file_session"]["session"] = [{"idle": "600s"}]
+    endpoints["dsn_good"] = {"dsn": f"postgresql://u_dsn_good:{planted.secrets['dsn_good']}@{server.address}:"
+                                    f"{server.port}/app?sslmode=verify-full"}
+    secrets = list(planted.secrets.values())
+    configuration = one_cluster(endpoints, {"sslrootcert": str(trust.root_file), "interval": "1800s",
+                                            "login": {"interval": "1800s"}})  # then idle: nothing overwrites
+    daemon = exporter(configuration, environment={"PLANTED": planted.secrets["env_good"]}, log_level="debug")
+    good = [kind for kind in endpoints if kind != "file_wrong"]
+    metrics = daemon.until(lambda m: all(m.value("pgtls_up", pg_endpoint=kind) == 1 for kind in good)
+                           and m.value("pgtls_up", pg_endpoint="file_wrong") == 0
+                           and m.value("pgtls_session_up") == 1, 40)
+    assert metrics.sum("pgtls_probe_failures_total") == metrics.sum("pgtls_probe_failures_total",
+                                                                    pg_endpoint="file_wrong")
+    said = {path: daemon.get(path).text for path in ("/metrics", "/health/database", "/", "/config")}
+    said["log"] = daemon.log()
+    for name in ("cmdline", "environ", "comm"):
+        said[name] = Path(f"/proc/{daemon.pid}/{name}").read_bytes().decode()
+    for where, text in said.items():
+        assert not [secret for secret in secrets if secret in text], where
+    if SANITIZED:
+        return  # its free() keeps what was freed, as it was, for a while
+    assert found_in_memory(daemon.pid, [planted.secrets["env_good"]]), "where the search must find something"
+    found = found_in_memory(daemon.pid, planted.in_files)
+    print(*found, sep="\n")
+    assert {secret for secret, *_ in found} <= {planted.secrets["file_session"]}, found
+    endpoints["file_session"]["session"] = []  # libpq keeps what SCRAM began with until its connection is closed
+    daemon.write(configuration)
+    assert daemon.request("POST", "/-/reload").status == 200
+    daemon.until(lambda m: m.value("pgtls_session_up") is None)
+    assert wait_for(lambda: not found_in_memory(daemon.pid, planted.in_files), 5, "the session's secret to be gone")
