@@ -119,7 +119,8 @@ void report_promise(const struct report *r, enum promise promise, struct promise
 const char *report_promise_silence(const struct report *r, enum promise promise)
 {
     if (report_culprit(r))
-        return "not judged of a server that is down";
+        return report_state(r) == STATE_UNKNOWN ? "not judged, our own side failed"
+                                                : "not judged of a server that is down";
     if (promise == PROMISE_SAME_CERTIFICATE)
         return "the daemon compares them, see /health/database";
     if (promise < PROMISE_ADDRESSES && !r->login)

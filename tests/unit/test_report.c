@@ -220,6 +220,9 @@ static void promises_need_what_they_are_measured_by(void **state)
     assert_int_equal(report_status(&w.report), STATUS_OK);
     fail_inspect(&w, FAULT_TCP_REFUSED, PHASE_TCP);
     assert_true(shows(&w, &plain, "not judged of a server that is down"));
+    fail_inspect(&w, FAULT_LOCAL_FILE, PHASE_TLS);
+    assert_true(shows(&w, &plain, "not judged, our own side failed"));
+    fail_inspect(&w, FAULT_TCP_REFUSED, PHASE_TCP);
     assert_int_equal(report_status(&w.report), STATUS_DOWN);
     world_stop(&w);
 }
