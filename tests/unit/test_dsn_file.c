@@ -63,7 +63,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    static const char *const names[] = {"dsn", "user", "a.dsn", "b.dsn", "pgtls.yml"};
+    static const char *const names[] = {"dsn", "user", "a.dsn", "b c.dsn", "pgtls.yml"};
 
     (void)state;
     config_messages_deinit(&messages);
@@ -138,9 +138,9 @@ static void test_each_endpoint_of_a_template_has_its_own(void **state)
 
     (void)state;
     write_file("a.dsn", "postgresql://u@one.example/x");
-    write_file("b.dsn", "postgresql://u@two.example/x");
+    write_file("b c.dsn", "postgresql://u@two.example/x"); /* a path, not a part of a URL */
     set = load("templates: {t: {dsn_file: '{cluster}.dsn'}}\n"
-               "clusters: [{name: a, template: t}, {name: b, template: t}]");
+               "clusters: [{name: a, template: t}, {name: b c, template: t}]");
     assert_non_null(set);
     assert_string_equal(set->servers[0].host, "one.example");
     assert_string_equal(set->servers[1].host, "two.example");
