@@ -24,7 +24,11 @@
 #define REQUEST_DEADLINE_NS (30 * NS_PER_S)
 #define STOP_GRACE_NS       (200 * NS_PER_MS)
 
-#define REASON_SIZE 1024
+#define REASON_SIZE 16384
+
+/* How often --config.watch looks. A change counts once it looks the same twice: whoever writes a
+ * file in place is done then. */
+#define WATCH_MS 1000
 
 struct daemon {
     const struct flags *flags;
@@ -32,8 +36,11 @@ struct daemon {
     struct fleet *fleet;
     struct scheduler *scheduler;
     struct http_server *http;
+    struct config_source *source;
+    uint64_t files_read, files_seen; /* fingerprints: as read last, and at the latest look */
 
     uv_loop_t loop;
+    uv_timer_t on_look;
     uv_signal_t on_term, on_int, on_hup;
     uv_async_t on_request;
 
@@ -51,6 +58,8 @@ struct daemon {
 static void log_messages(const struct config_messages *messages)
 {
     for (size_t i = 0; i < messages->n; i++) {
+        if (messages->items[i].repeated)
+            continue;
         if (messages->items[i].severity == CONFIG_ERROR)
             LOG(ERROR, "Configuration error", {"error", messages->items[i].text});
         else
@@ -79,13 +88,16 @@ int daemon_check(const struct flags *flags)
         return 1;
     if (!setup_shard(flags, &shard))
         return 2;
-    set = setup_load(flags->config_file, &messages);
+    set = setup_load(flags, &messages);
     setup_print_messages(&messages);
     if (set) {
         printf("%s: good: %zu endpoint%s, %zu server%s, %zu warning%s\n",
-               flags->config_file ? flags->config_file : "DATABASE_URL", set->n_endpoints,
-               set->n_endpoints == 1 ? "" : "s", set->n_servers, set->n_servers == 1 ? "" : "s",
-               messages.warnings, messages.warnings == 1 ? "" : "s");
+               flags->n_config_files > 1 ? "configuration"
+               : flags->config_file      ? flags->config_file
+                                         : "DATABASE_URL",
+               set->n_endpoints, set->n_endpoints == 1 ? "" : "s", set->n_servers,
+               set->n_servers == 1 ? "" : "s", messages.warnings,
+               messages.warnings == 1 ? "" : "s");
         print_part(set, flags, shard);
     } else {
         fprintf(stderr, "%zu error%s\n", messages.errors, messages.errors == 1 ? "" : "s");
@@ -111,13 +123,17 @@ static void drop_unsupported(struct endpoint_set *set)
     }
 }
 
-static const char *first_error(const struct config_messages *messages)
+/* Every error on a line of its own, for whoever asked. */
+static void list_errors(const struct config_messages *messages, char *to, size_t size)
 {
+    struct buf b = BUF_INIT(size - 1);
+
     for (size_t i = 0; i < messages->n; i++) {
         if (messages->items[i].severity == CONFIG_ERROR)
-            return messages->items[i].text;
+            buf_addf(&b, "%s%s", b.len > 0 ? "\n" : "", messages->items[i].text);
     }
-    return "out of memory";
+    str_copy(to, size, b.len > 0 ? buf_text(&b) : "out of memory");
+    buf_deinit(&b);
 }
 
 /* An environment stays what it was when the process was started. Saying that it was read again
@@ -135,13 +151,62 @@ static bool nothing_to_reload(const struct daemon *d, char *reason, size_t size)
     return true;
 }
 
-/* Loads and swaps in a generation; the old one stays in force when that fails, for this reason. */
-static bool reload(struct daemon *d, char *reason, size_t size)
+/* For pgtls_config_file_valid. What could not be shown is not: nothing depends on it. */
+static void show_files(struct daemon *d)
+{
+    struct config_input_state state;
+    struct self_files *files;
+    size_t n = 0;
+
+    for (size_t i = 0; config_source_input(d->source, i, &state); i++)
+        n += state.is_file;
+    files = self_files_new(n);
+    if (!files)
+        return;
+    for (size_t i = files->n = 0; config_source_input(d->source, i, &state); i++) {
+        struct self_file file = {state.is_file ? strdup(state.name) : NULL, state.valid};
+
+        if (file.name)
+            files->items[files->n++] = file;
+    }
+    self_show_files(&d->self, files);
+}
+
+static void tell_loaded(const struct daemon *d, const struct endpoint_set *set)
+{
+    char endpoints[24], servers[24], shard[32];
+
+    snprintf(endpoints, sizeof endpoints, "%zu", set->n_endpoints);
+    snprintf(servers, sizeof servers, "%zu", set->n_servers);
+    snprintf(shard, sizeof shard, "%u/%u", d->self.shard.ordinal, d->self.shard.total);
+    LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers},
+        {"shard", d->self.shard.total > 1 ? shard : NULL});
+    if (set->n_servers == 0)
+        LOG(WARN, "No cluster of the configuration belongs to this shard", {"shard", shard});
+}
+
+static void tell_trouble(const struct daemon *d, bool ok)
+{
+    struct config_input_state state;
+
+    for (size_t i = 0; ok && config_source_input(d->source, i, &state); i++) {
+        if (!state.valid)
+            LOG(ERROR, "Not in force because of errors; what it was before is",
+                {"file", state.name});
+    }
+    if (!ok && d->self.ready)
+        LOG(ERROR, "Configuration not loaded; the one before stays in force", {NULL, NULL});
+    else if (!ok)
+        LOG(ERROR, "Configuration not loaded", {NULL, NULL});
+}
+
+/* Builds from what was read and swaps the generation in. What has errors stays as it was before,
+ * all of it if need be; false then, with the errors as the reason. */
+static bool rebuild(struct daemon *d, char *reason, size_t size)
 {
     struct config_messages messages = {0};
-    struct endpoint_set *set = setup_load(d->flags->config_file, &messages);
-    char endpoints[24], servers[24], shard[32];
-    bool ok;
+    struct endpoint_set *set = config_source_build(d->source, &messages);
+    bool ok, all;
 
     log_messages(&messages);
     if (set) {
@@ -149,28 +214,45 @@ static bool reload(struct daemon *d, char *reason, size_t size)
         drop_unsupported(set);
     }
     ok = set && fleet_set(d->fleet, set);
+    all = ok && config_source_all_good(d->source);
     reason[0] = '\0';
-    atomic_store(&d->self.reload_successful, ok);
-    if (ok) {
+    show_files(d);
+    atomic_store(&d->self.reload_successful, all);
+    if (all)
         atomic_store(&d->self.reload_success_realtime_ns, clock_realtime_ns());
-        snprintf(endpoints, sizeof endpoints, "%zu", set->n_endpoints);
-        snprintf(servers, sizeof servers, "%zu", set->n_servers);
+    if (ok) {
         scheduler_watch(d->scheduler, d->fleet);
-        snprintf(shard, sizeof shard, "%u/%u", d->self.shard.ordinal, d->self.shard.total);
-        LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers},
-            {"shard", d->self.shard.total > 1 ? shard : NULL});
-        if (set->n_servers == 0)
-            LOG(WARN, "No cluster of the configuration belongs to this shard", {"shard", shard});
-    } else {
-        str_copy(reason, size, first_error(&messages));
-        if (d->self.ready)
-            LOG(ERROR, "Configuration not loaded; the one before stays in force", {NULL, NULL});
-        else
-            LOG(ERROR, "Configuration not loaded", {NULL, NULL});
+        tell_loaded(d, set);
+    }
+    if (!all) {
+        list_errors(&messages, reason, size);
+        tell_trouble(d, ok);
     }
     config_messages_deinit(&messages);
     endpoint_set_unref(set);
-    return ok;
+    return d->self.ready ? all : ok;
+}
+
+/* Reads the files, too. */
+static bool reload(struct daemon *d, char *reason, size_t size)
+{
+    d->files_read = d->files_seen = config_source_fingerprint(d->source);
+    config_source_read(d->source);
+    return rebuild(d, reason, size);
+}
+
+/* --config.watch */
+static void on_look(uv_timer_t *timer)
+{
+    struct daemon *d = timer->data;
+    uint64_t now = config_source_fingerprint(d->source);
+    char reason[REASON_SIZE];
+
+    if (now != d->files_read && now == d->files_seen) {
+        LOG(INFO, "The configuration's files have changed", {NULL, NULL});
+        reload(d, reason, sizeof reason);
+    }
+    d->files_seen = now;
 }
 
 /* --- signals and requests --------------------------------------------------------------------- */
@@ -271,6 +353,9 @@ static bool start(struct daemon *d)
     char error[256] = "out of memory", reason[REASON_SIZE];
 
     d->fleet = fleet_new();
+    d->source = setup_source(d->flags);
+    if (!d->source)
+        return false;
     d->scheduler = d->fleet ? scheduler_start(&options, &d->self, error, sizeof error) : NULL;
     if (!d->scheduler) {
         LOG(ERROR, "Cannot start", {"error", error});
@@ -278,6 +363,8 @@ static bool start(struct daemon *d)
     }
     if (!reload(d, reason, sizeof reason) || !start_http(d))
         return false;
+    if (d->flags->config_watch && d->flags->config_file)
+        uv_timer_start(&d->on_look, on_look, WATCH_MS, WATCH_MS);
     atomic_store(&d->self.ready, true);
     return true;
 }
@@ -302,6 +389,8 @@ static void stop(struct daemon *d)
     if (d->scheduler)
         scheduler_stop(d->scheduler);
     fleet_free(d->fleet);
+    config_source_free(d->source);
+    self_deinit(&d->self);
 }
 
 static void on_walk(uv_handle_t *handle, void *unused)
@@ -337,6 +426,8 @@ int daemon_run(const struct flags *flags)
     uv_loop_init(&d.loop);
     uv_async_init(&d.loop, &d.on_request, on_reload_request);
     d.on_request.data = &d;
+    uv_timer_init(&d.loop, &d.on_look);
+    d.on_look.data = &d;
     watch_signal(&d, &d.on_term, on_end, SIGTERM);
     watch_signal(&d, &d.on_int, on_end, SIGINT);
     watch_signal(&d, &d.on_hup, on_hangup, SIGHUP);

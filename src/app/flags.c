@@ -20,8 +20,11 @@ typedef bool (*reader)(struct flags *flags, const char *value);
 
 static bool read_config_file(struct flags *f, const char *value)
 {
-    f->config_file = value;
-    return *value != '\0';
+    if (f->n_config_files == FLAGS_MAX_FILES || *value == '\0')
+        return false;
+    f->config_files[f->n_config_files++] = value;
+    f->config_file = f->config_files[0];
+    return true;
 }
 
 static bool read_listen(struct flags *f, const char *value)
@@ -113,6 +116,19 @@ static bool set_check(struct flags *f, const char *value)
     return f->config_check = true;
 }
 
+static bool set_watch(struct flags *f, const char *value)
+{
+    (void)value;
+    return f->config_watch = true;
+}
+
+static bool read_show(struct flags *f, const char *value)
+{
+    f->show = value;
+    f->config_show = true;
+    return !value || *value != '\0';
+}
+
 static bool set_version(struct flags *f, const char *value)
 {
     (void)value;
@@ -132,15 +148,24 @@ static bool set_help(struct flags *f, const char *value)
 static const struct flag {
     const char *name;
     unsigned commands; /* that take it */
-    const char *value; /* what stands behind it in the help, NULL: takes none */
+    const char *value; /* what stands behind it in the help, in brackets if it may be left out;
+                        * NULL: takes none */
     reader read;
     const char *wanted; /* for the error */
     const char *help;
 } table[] = {
-    {"config.file", WATCH | PROBE | LIST, "FILE", read_config_file, "a path",
-     "Configuration (YAML). Without it the environment variable DATABASE_URL is watched."},
+    {"config.file", WATCH | PROBE | LIST, "FILE", read_config_file,
+     "a path; it may be given at most 64 times",
+     "Configuration (YAML), or a directory of *.yml and *.yaml; repeatable. Without it the "
+     "environment variable DATABASE_URL is watched."},
     {"config.check", WATCH, NULL, set_check, NULL,
      "Check the configuration, print every error with its place, and exit: 0 good, 1 not."},
+    {"config.show", WATCH, "[CLUSTER[/ENDPOINT]]", read_show, "a cluster or cluster/endpoint",
+     "Print what is in force at each endpoint and where it comes from, as YAML without its "
+     "secrets, and exit: 0 good, 1 not."},
+    {"config.watch", WATCH, NULL, set_watch, NULL,
+     "Read the configuration again by itself when its files change. Default: at SIGHUP and POST "
+     "/-/reload only."},
     {"shard", WATCH | LIST, "N", read_shard, "a number from 0 to 999, or the word ordinal",
      "Watch this part of the clusters only, the first is 0; needs --total-shards. ordinal: the "
      "number at the end of $POD_NAME, or without it of the host name, as in a StatefulSet."},
@@ -290,7 +315,10 @@ static bool parse_one(struct flags *flags, int argc, char **argv, int *i, FILE *
         fprintf(err, "pgtls_exporter: --%s takes no value\n", flag->name);
         return false;
     }
-    if (flag->value && !value) {
+    if (flag->value && flag->value[0] == '[' && !value) {
+        if (*i + 1 < argc && argv[*i + 1][0] != '-')
+            value = argv[++*i];
+    } else if (flag->value && !value) {
         if (*i + 1 >= argc) {
             fprintf(err, "pgtls_exporter: --%s needs a value: %s\n", flag->name, flag->wanted);
             return false;
@@ -424,7 +452,10 @@ void flags_print_help(enum command command, FILE *to)
     for (size_t i = 0; i < N_FLAGS; i++) {
         if (!takes(command, &table[i]))
             continue;
-        fprintf(to, "  --%s%s%s\n", table[i].name, table[i].value ? "=" : "",
+        fprintf(to, "  --%s%s%s\n", table[i].name,
+                !table[i].value            ? ""
+                : table[i].value[0] == '[' ? " "
+                                           : "=",
                 table[i].value ? table[i].value : "");
         print_wrapped(to, table[i].help);
     }

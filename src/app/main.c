@@ -23,6 +23,8 @@ int main(int argc, char **argv)
         return command_probe(&flags);
     if (flags.command == COMMAND_LIST)
         return command_list(&flags);
+    if (flags.config_show)
+        return command_show(&flags);
     log_setup(flags.log_level, flags.log_format);
     return flags.config_check ? daemon_check(&flags) : daemon_run(&flags);
 }

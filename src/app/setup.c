@@ -48,11 +48,33 @@ void setup_process(void)
     login_setup();
 }
 
-struct endpoint_set *setup_load(const char *config_file, struct config_messages *messages)
+struct config_source *setup_source(const struct flags *flags)
 {
-    if (config_file)
-        return config_load_file(config_file, messages);
-    return config_load_dsn("DATABASE_URL", getenv("DATABASE_URL"), messages);
+    struct config_source *source = config_source_new();
+    bool good = source != NULL;
+
+    for (size_t i = 0; i < flags->n_config_files && good; i++)
+        good = config_source_add_path(source, flags->config_files[i]);
+    if (good && flags->n_config_files == 0)
+        good = config_source_add_dsn(source, "DATABASE_URL", getenv("DATABASE_URL"));
+    if (good)
+        return source;
+    config_source_free(source);
+    fputs("pgtls_exporter: out of memory\n", stderr);
+    return NULL;
+}
+
+struct endpoint_set *setup_load(const struct flags *flags, struct config_messages *messages)
+{
+    struct config_source *source = setup_source(flags);
+    struct endpoint_set *set = NULL;
+
+    if (source) {
+        config_source_read(source);
+        set = config_source_build(source, messages);
+    }
+    config_source_free(source);
+    return set;
 }
 
 bool setup_nothing_to_load(const char *config_file, const char *what)

@@ -1,14 +1,18 @@
 #pragma once
 /* What every command of the program begins with. */
 #include "pgtls/app/flags.h"
-#include "pgtls/config/config.h"
+#include "pgtls/config/source.h"
 #include "pgtls/model/shard.h"
 
 /* Signals, descriptors, memory, libpq's environment. Call once, before the first thread. */
 void setup_process(void);
 
-/* The configuration file, or without one (NULL) DATABASE_URL. */
-struct endpoint_set *setup_load(const char *config_file, struct config_messages *messages);
+/* The configuration files, or without any DATABASE_URL: not read yet. NULL after saying on stderr
+ * that there is no memory. */
+struct config_source *setup_source(const struct flags *flags);
+
+/* Reads and builds it once. */
+struct endpoint_set *setup_load(const struct flags *flags, struct config_messages *messages);
 
 /* True after saying on stderr that there is neither, so nothing to `what` ("watch"). */
 bool setup_nothing_to_load(const char *config_file, const char *what);

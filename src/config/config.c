@@ -4,6 +4,7 @@
 #include "files.h"
 #include "loading.h"
 #include "pgtls/base/arena.h"
+#include "show.h"
 #include "template.h"
 
 #include <stdatomic.h>
@@ -113,6 +114,10 @@ static void load_files(struct loading *l)
     for (size_t i = 0; i < l->n_files && !l->building.failed; i++)
         load_clusters(l, &l->files[i]);
     load_found_clusters(l);
+    for (size_t i = 0; i < l->n_files && l->building.show && !l->building.show->which; i++) {
+        show_setting(l->building.show, &l->files[i].top.slots[SLOT_LIMITS]);
+        show_setting(l->building.show, &l->files[i].top.slots[SLOT_BUCKETS]);
+    }
 }
 
 /* --- one loading, from start to end ------------------------------------------------------------
@@ -205,7 +210,7 @@ static struct endpoint_set *loading_finish(struct loading *l)
     return set;
 }
 
-struct endpoint_set *load_inputs(struct load_input *inputs, size_t n,
+struct endpoint_set *load_inputs(struct load_input *inputs, size_t n, struct show *show,
                                  struct config_messages *messages)
 {
     struct loading l = {.n_files = 0};
@@ -213,6 +218,7 @@ struct endpoint_set *load_inputs(struct load_input *inputs, size_t n,
 
     if (!loading_start(&l, inputs, n, messages))
         return NULL;
+    l.building.show = show;
     origins = arena_alloc(l.scratch, (n + 1) * sizeof *origins);
     if (origins)
         loading_run(&l, inputs, origins, n);
@@ -231,7 +237,7 @@ struct endpoint_set *config_load_text(const char *name, const char *text, size_t
 {
     struct load_input input = {.name = name, .text = text, .len = len};
 
-    return load_inputs(&input, 1, messages);
+    return load_inputs(&input, 1, NULL, messages);
 }
 
 struct endpoint_set *config_load_dsn(const char *name, const char *dsn,
@@ -239,7 +245,7 @@ struct endpoint_set *config_load_dsn(const char *name, const char *dsn,
 {
     struct load_input input = {.name = name, .dsn = dsn};
 
-    return load_inputs(&input, 1, messages);
+    return load_inputs(&input, 1, NULL, messages);
 }
 
 struct endpoint_set *config_load_file(const char *path, struct config_messages *messages)
@@ -249,7 +255,7 @@ struct endpoint_set *config_load_file(const char *path, struct config_messages *
                                .text = bytes.text,
                                .len = bytes.len,
                                .trouble = bytes.text ? NULL : bytes.trouble};
-    struct endpoint_set *set = load_inputs(&input, 1, messages);
+    struct endpoint_set *set = load_inputs(&input, 1, NULL, messages);
 
     bytes_free(&bytes);
     return set;

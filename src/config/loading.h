@@ -7,6 +7,7 @@
 #include "resolve.h"
 
 struct arena;
+struct show;
 struct template;
 
 /* What there is to load: one of text, dsn, list and trouble is set. */
@@ -21,8 +22,9 @@ struct load_input {
     bool broken;         /* out: nothing in it could be looked at */
 };
 
-/* The set, or NULL with at least one error. Nothing is kept of the inputs. */
-struct endpoint_set *load_inputs(struct load_input *inputs, size_t n,
+/* The set, or NULL with at least one error. Nothing is kept of the inputs. `show` sees every
+ * endpoint as it is resolved; NULL: nobody does. */
+struct endpoint_set *load_inputs(struct load_input *inputs, size_t n, struct show *show,
                                  struct config_messages *messages);
 
 /* One file within a loading. */

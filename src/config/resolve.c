@@ -8,6 +8,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 #include "pgtls/config/config.h"
+#include "show.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -487,6 +488,8 @@ void resolve_endpoint(struct building *b, const struct endpoint_source *outer)
         return;
     b->endpoints = endpoints;
     b->endpoints[b->n_endpoints++] = endpoint;
+    if (b->show && endpoint.n_servers > 0)
+        show_endpoint(b->show, &source, &b->servers[endpoint.first_server]);
 }
 
 bool building_finish(struct building *b, struct endpoint_set *set)

@@ -4,6 +4,8 @@
 #include "names.h"
 #include "pgtls/model/server.h"
 
+struct show;
+
 #define MAX_TEMPLATES 8 /* one using another */
 /* Outermost first: defaults of the first file and of this one, templates, cluster, the endpoint in
  * each template, in the cluster, as discovered, and what was expanded. An endpoint of a template is
@@ -20,6 +22,7 @@ struct building {
     struct names server_names;        /* of the endpoint at hand */
     struct layer *copies[MAX_LAYERS]; /* of its layers whose connection string was expanded */
     struct layer *own;                /* what else was expanded */
+    struct show *show;                /* NULL: nobody wants to see what is in force */
     bool failed; /* out of memory, or too many servers: reported, nothing more to do */
 };
 

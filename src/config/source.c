@@ -3,6 +3,7 @@
 
 #include "content.h"
 #include "pgtls/base/str.h"
+#include "show.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ struct config_source {
     size_t n_inputs;
     bool built; /* there is a good set */
     bool all_good;
+    struct show *show;               /* of the build at hand */
     struct input whole;              /* what was said of all of them together */
     struct endpoint_set *latest_set; /* the latest good one, for what it depends on */
 };
@@ -357,7 +359,7 @@ static struct endpoint_set *build_used(struct config_source *s, struct load_inpu
         which[n++] = i;
     }
     *n_loads = n;
-    set = load_inputs(loads, n, messages);
+    set = load_inputs(loads, n, s->show, messages);
     for (size_t i = 0; i < messages->n; i++) {
         struct config_message *m = &messages->items[i];
         struct input *about = m->input < n ? &s->inputs[which[m->input]] : &s->whole;
@@ -463,6 +465,19 @@ struct endpoint_set *config_source_build(struct config_source *s, struct config_
     free(loads);
     free(which);
     return set;
+}
+
+bool config_source_show(struct config_source *s, const char *which, struct buf *to,
+                        struct config_messages *messages)
+{
+    struct show show = {.to = to, .which = which};
+    struct endpoint_set *set;
+
+    s->show = &show;
+    set = config_source_build(s, messages);
+    s->show = NULL;
+    endpoint_set_unref(set);
+    return set && show.n > 0;
 }
 
 bool config_source_all_good(const struct config_source *s)

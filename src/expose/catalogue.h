@@ -84,6 +84,7 @@ void emit_kernel_timestamps(struct sink *k);
 void emit_missing_timestamps(struct sink *k);
 void emit_reload_successful(struct sink *k);
 void emit_reload_time(struct sink *k);
+void emit_config_files(struct sink *k);
 void emit_shard_ordinal(struct sink *k);
 void emit_total_shards(struct sink *k);
 void emit_build_info(struct sink *k);

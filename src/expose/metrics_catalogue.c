@@ -188,6 +188,9 @@ const struct family family_catalogue[] = {
           .help = "1 if the latest attempt to load the configuration succeeded, 0 if not."),
     GAUGE("pgtls_config_last_reload_success_timestamp_seconds", "seconds", "",
           .self = emit_reload_time, .help = "When the configuration was last loaded successfully."),
+    GAUGE("pgtls_config_file_valid", "", "file", .self = emit_config_files,
+          .help = "1 while what a file or directory of the configuration holds now is in force; 0 "
+                  "while an earlier content of it is, because this one has errors."),
     GAUGE("pgtls_shard_ordinal", "", "", .self = emit_shard_ordinal,
           .help = "Which of the shards this exporter watches, from 0; 0 without sharding."),
     GAUGE("pgtls_total_shards", "", "", .self = emit_total_shards,

@@ -74,6 +74,18 @@ void emit_reload_time(struct sink *k)
     sink_ns(k, ns - ns % NS_PER_MS);
 }
 
+void emit_config_files(struct sink *k)
+{
+    struct self_files *files = self_take_files(k->self);
+
+    for (size_t i = 0; files && i < files->n; i++) {
+        sink_begin(k);
+        sink_text(k, "file", files->items[i].name);
+        sink_u64(k, files->items[i].valid);
+    }
+    self_return_files(k->self, files);
+}
+
 void emit_shard_ordinal(struct sink *k)
 {
     sink_plain_u64(k, k->self->shard.ordinal);

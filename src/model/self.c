@@ -4,6 +4,8 @@
 #include "histogram.h"
 #include "pgtls/base/clock.h"
 
+#include <stdlib.h>
+
 /* A healthy loop starts a probe within a millisecond of its time; seconds mean it is overloaded. */
 const double self_lag_bounds[LAG_BUCKETS] = {0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5};
 
@@ -37,6 +39,62 @@ void self_init(struct self *self)
     atomic_init(&self->ready, false);
     self->shard = (struct shard){0, 1};
     self->start_realtime_ns = clock_realtime_ns();
+    pthread_mutex_init(&self->own_board.lock, NULL);
+    self->own_board.files = NULL;
+    self->board = &self->own_board;
+}
+
+void self_deinit(struct self *self)
+{
+    self_files_unref(self->board->files);
+    pthread_mutex_destroy(&self->board->lock);
+}
+
+struct self_files *self_files_new(size_t n)
+{
+    struct self_files *files = calloc(1, sizeof *files + n * sizeof files->items[0]);
+
+    if (files) {
+        files->references = 1;
+        files->n = n;
+    }
+    return files;
+}
+
+void self_files_unref(struct self_files *files)
+{
+    if (!files || --files->references > 0)
+        return;
+    for (size_t i = 0; i < files->n; i++)
+        free(files->items[i].name);
+    free(files);
+}
+
+void self_show_files(struct self *self, struct self_files *files)
+{
+    pthread_mutex_lock(&self->board->lock);
+    self_files_unref(self->board->files);
+    self->board->files = files;
+    pthread_mutex_unlock(&self->board->lock);
+}
+
+struct self_files *self_take_files(const struct self *self)
+{
+    struct self_files *files;
+
+    pthread_mutex_lock(&self->board->lock);
+    files = self->board->files;
+    if (files)
+        files->references++;
+    pthread_mutex_unlock(&self->board->lock);
+    return files;
+}
+
+void self_return_files(const struct self *self, struct self_files *files)
+{
+    pthread_mutex_lock(&self->board->lock);
+    self_files_unref(files);
+    pthread_mutex_unlock(&self->board->lock);
 }
 
 void self_add_lag(struct self *self, int64_t lag_ns)

@@ -11,3 +11,6 @@
 
 int command_probe(const struct flags *flags);
 int command_list(const struct flags *flags);
+
+/* --config.show: 0, or 1 after saying on stderr what is wrong. */
+int command_show(const struct flags *flags);

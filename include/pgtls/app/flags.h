@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define FLAGS_MAX_LISTEN 16
+#define FLAGS_MAX_FILES  64
 
 /* What the program is to do: its first argument, if that is not a flag. */
 enum command { COMMAND_WATCH, COMMAND_PROBE, COMMAND_LIST, COMMAND_COUNT };
@@ -16,7 +17,9 @@ enum color_when { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct flags {
     enum command command;
-    const char *config_file; /* NULL: DATABASE_URL */
+    const char *config_file; /* the first of those below; NULL: DATABASE_URL */
+    const char *config_files[FLAGS_MAX_FILES];
+    size_t n_config_files;
 
     /* watch and list: which clusters; total_shards is 0 when nobody has asked */
     int64_t shard;      /* -1: not given */
@@ -30,7 +33,9 @@ struct flags {
     enum color_when color;
 
     /* watch */
-    bool config_check;
+    bool config_check, config_watch;
+    bool config_show;
+    const char *show; /* "cluster" or "cluster/endpoint"; NULL: all of them */
     const char *listen[FLAGS_MAX_LISTEN];
     size_t n_listen;
     const char *telemetry_path;

@@ -104,6 +104,14 @@ void config_source_drop_targets(struct config_source *source, const char *name);
 struct endpoint_set *config_source_build(struct config_source *source,
                                          struct config_messages *messages);
 
+/* Builds, and writes what is in force at each endpoint of `which` ("cluster" or "cluster/endpoint",
+ * NULL: all), as YAML that could be loaded again: placeholders and inheritance are resolved, and
+ * behind each value stands where it comes from. What is secret and stands in a file or connection
+ * string is named and left out; references to secrets are shown. False with errors in `messages`,
+ * or without any when there is no such endpoint. For a source that was not built before. */
+bool config_source_show(struct config_source *source, const char *which, struct buf *to,
+                        struct config_messages *messages);
+
 /* The latest build left out nothing: no input fell back. */
 bool config_source_all_good(const struct config_source *source);
 

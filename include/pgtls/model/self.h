@@ -3,6 +3,7 @@
  * atomic; anybody adds, the exposition reads. One instance, owned by app/. */
 #include "pgtls/model/shard.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +23,16 @@ enum cap {
 };
 const char *cap_name(enum cap cap); /* label value `limit`: the name of its key in `limits` */
 
+/* The files of the configuration: is what each holds now in force? Immutable once shown. */
+struct self_files {
+    int references;
+    size_t n;
+    struct self_file {
+        char *name;
+        bool valid;
+    } items[];
+};
+
 struct self {
     _Atomic uint64_t probes_skipped; /* due while the previous one, or a cap, held it back */
     _Atomic int64_t probes_in_flight;
@@ -37,7 +48,26 @@ struct self {
     struct shard
         shard; /* which part of the configuration is watched; set before the first reader */
     int64_t start_realtime_ns;
+
+    /* Through a pointer to itself, as readers have a const self; by the functions below only. */
+    struct self_board {
+        pthread_mutex_t lock;
+        struct self_files *files;
+    } own_board, *board;
 };
 
 void self_init(struct self *self);
+void self_deinit(struct self *self);
+
+/* Room for n files without names, one reference; NULL when out of memory. Names are freed with
+ * it. */
+struct self_files *self_files_new(size_t n);
+void self_files_unref(struct self_files *files); /* accepts NULL; not for files that are shown */
+
+/* Shows another list of files, which is taken over. */
+void self_show_files(struct self *self, struct self_files *files);
+
+/* The list that is shown, NULL if there is none; to be given back. */
+struct self_files *self_take_files(const struct self *self);
+void self_return_files(const struct self *self, struct self_files *files);
 void self_add_lag(struct self *self, int64_t lag_ns);

@@ -1,0 +1,17 @@
+#pragma once
+/* --config.show: what is in force at an endpoint, and where it comes from. */
+#include "resolve.h"
+
+struct show {
+    struct buf *to;
+    const char *which;   /* "cluster" or "cluster/endpoint"; NULL: all */
+    size_t n;            /* endpoints shown */
+    const char *cluster; /* shown last, NULL: none */
+};
+
+/* Writes an endpoint that is resolved, if it is asked for. */
+void show_endpoint(struct show *show, const struct endpoint_source *source,
+                   const struct server *server);
+
+/* Writes a setting of the whole exporter as it was given. */
+void show_setting(struct show *show, const struct setting *s);
