@@ -202,6 +202,7 @@ static void test_what_is_shown(void **state)
     probe(0, false);
     probe(2, true);
     set_pauses(REQUIRE_ALL, "new \"storage\"", NULL, NULL);
+    self_init(&self);
     e = exposition_new(view, &self, METRICS_TEXT);
     while (exposition_next(e, &body))
         ;
