@@ -12,7 +12,7 @@
 
 bool target_is_string(const char *target)
 {
-    return strstr(target, "://") || strchr(target, '=');
+    return strstr(target, "://") || strchr(target, '=') || strncmp(target, "jdbc:", 5) == 0;
 }
 
 bool target_is_address(const char *target)

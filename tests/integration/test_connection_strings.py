@@ -51,6 +51,11 @@ def test_every_form_gets_in(lab, trust, form):
     assert {"tls", "auth", "query"} <= set(done(server))
 
 
+def test_a_jdbc_url_may_be_a_database_alone():
+    _, (server,), _ = probe("jdbc:postgresql:app")
+    assert (server["server"], server["user"]) == ("localhost:5432", None)
+
+
 # --- what a driver does not understand ------------------------------------------------------------
 
 def test_the_parameter_that_asyncpg_does_not_have(lab):
