@@ -114,10 +114,20 @@ static void test_a_server_that_goes_back_to_the_old_certificate(void **state)
     }
     fixture_apply(s, shown_beside(1, 2, 1 + LEAF_LATELY));
     assert_file(s, N, 1); /* since it was last seen */
-    /* Back in the file, too: what was seen before it stood there does not count. */
-    fixture_apply(s, shown_beside(3, 3, 60));
-    fixture_apply(s, shown_beside(3, 2, 61));
-    fixture_apply(s, shown_beside(3, 3, 62));
+    fleet_free(fleet);
+}
+
+static void test_what_was_seen_before_the_file_held_it_does_not_count(void **state)
+{
+    struct fleet *fleet = watch_file(path);
+    struct server_state *s = server(fleet, 0);
+
+    (void)state;
+    fixture_apply(s, shown_beside(1, 0, 1));
+    fixture_apply(s, shown_beside(2, 0, 2));
+    fixture_apply(s, shown_beside(2, 1, 3));
+    assert_file(s, U, 0);
+    fixture_apply(s, shown_beside(1, 1, 4));
     assert_file(s, Y, 0);
     fleet_free(fleet);
 }
@@ -236,6 +246,22 @@ static void test_servers_of_an_endpoint_that_differ(void **state)
     fleet_free(fleet);
 }
 
+static void test_one_that_is_not_known_yet_is_waited_for(void **state)
+{
+    struct fleet *fleet = watch_legs(SAME_CLUSTER, SAME_CLUSTER);
+
+    (void)state;
+    show(fleet, 0, 1, 3);
+    show(fleet, 1, 1, 3);
+    show(fleet, 2, 1, 3);
+    assert_int_equal(agreement_of(fleet, 0, SAME_CLUSTER).same, U); /* the fourth never ran */
+    show(fleet, 3, 1, 2);
+    assert_int_equal(agreement_of(fleet, 0, SAME_CLUSTER).same, U);
+    show(fleet, 2, 2, LEAF_LATELY);
+    assert_int_equal(agreement_of(fleet, 0, SAME_CLUSTER).same, N); /* it cannot mend that */
+    fleet_free(fleet);
+}
+
 static void test_balancers_over_the_same_back_ends_agree(void **state)
 {
     struct fleet *fleet = watch_legs(SAME_ENDPOINT, SAME_ENDPOINT);
@@ -279,9 +305,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_file_renewed_and_not_reloaded),
         cmocka_unit_test(test_a_server_that_goes_back_to_the_old_certificate),
+        cmocka_unit_test(test_what_was_seen_before_the_file_held_it_does_not_count),
         cmocka_unit_test(test_back_ends_with_certificates_of_their_own),
         cmocka_unit_test(test_another_file_is_another_promise),
         cmocka_unit_test(test_servers_of_an_endpoint_that_differ),
+        cmocka_unit_test(test_one_that_is_not_known_yet_is_waited_for),
         cmocka_unit_test(test_balancers_over_the_same_back_ends_agree),
         cmocka_unit_test(test_legs_of_a_cluster_that_differ),
     };
