@@ -352,7 +352,7 @@ void login_work(struct login *l)
 {
     int64_t before_ns = clock_thread_cpu_ns();
 
-    l->work.status = PQconnectPoll(l->conn);
+    l->work.status = (int)PQconnectPoll(l->conn);
     l->work.ended_ns = clock_monotonic_ns();
     l->work.cpu_ns = clock_thread_cpu_ns() - before_ns;
     l->work.state = WORK_DONE;
