@@ -117,12 +117,14 @@ static const char *scan_next(struct scan *s)
 
 bool check_braces(const struct input *in, const struct yaml_node *node)
 {
-    struct scan scan = {.at = node->text, .end = node->text + node->len};
+    struct scan scan = {.at = NULL};
     struct input part = *in;
     bool good = true;
 
     part.at = node->at;
-    while (node->kind == YAML_TEXT && scan.at < scan.end) {
+    if (node->kind == YAML_TEXT) /* others have none */
+        scan = (struct scan){.at = node->text, .end = node->text + node->len};
+    while (scan.at < scan.end) {
         const char *wrong = scan_next(&scan);
 
         if (wrong)
