@@ -116,6 +116,13 @@ static void fold_server(struct server_state *s, const struct observation *o)
         s->pooler = o->pooler;
 }
 
+/* Most probes of most servers have none: room is taken when there is one. */
+static void keep_error(struct probe_state *p, const char *error)
+{
+    free(p->error);
+    p->error = error[0] != '\0' ? strdup(error) : NULL;
+}
+
 /* What any attempt leaves behind, ours or theirs. */
 static void fold_attempt(struct probe_state *p, const struct observation *o, int64_t interval_ns,
                          int64_t now_ns)
@@ -125,7 +132,7 @@ static void fold_attempt(struct probe_state *p, const struct observation *o, int
     p->phase = o->phase;
     p->how = o->how;
     str_copy(p->sqlstate, sizeof p->sqlstate, o->sqlstate);
-    str_copy(p->error, sizeof p->error, o->error);
+    keep_error(p, o->error);
     p->last_realtime_ns = o->finished_realtime_ns;
     p->last_monotonic_ns = now_ns;
     p->interval_ns = interval_ns;

@@ -130,8 +130,8 @@ static void keep_field(struct pg_error *error, char type, const unsigned char *t
         size_t size;
     } places[] = {
         {'M', error->message, sizeof error->message}, {'D', error->detail, sizeof error->detail},
-        {'H', error->hint, sizeof error->hint},       {'F', error->file, sizeof error->file},
-        {'L', error->line, sizeof error->line},       {'R', error->routine, sizeof error->routine},
+        {'F', error->file, sizeof error->file},       {'L', error->line, sizeof error->line},
+        {'R', error->routine, sizeof error->routine},
     };
 
     switch (type) {

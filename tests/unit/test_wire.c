@@ -124,7 +124,6 @@ static void test_error_of_postgresql_15(void **state)
     assert_string_equal(error.line, "544");
     assert_string_equal(error.routine, "ClientAuthentication");
     assert_string_equal(error.detail, "");
-    assert_string_equal(error.hint, "");
 }
 
 /* Bodies of other products, and bodies that nobody should send. */

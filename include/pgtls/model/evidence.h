@@ -20,7 +20,6 @@ struct pg_error {
     char sqlstate[6];              /* C */
     char message[PG_MESSAGE_SIZE]; /* M */
     char detail[PG_MESSAGE_SIZE];  /* D */
-    char hint[PG_MESSAGE_SIZE];    /* H */
     char file[64];                 /* F */
     char line[12];                 /* L */
     char routine[64];              /* R */

@@ -38,7 +38,7 @@ struct probe_state {
     enum phase phase;
     enum close_how how;
     char sqlstate[6];
-    char error[PG_MESSAGE_SIZE];
+    char *error; /* the server state's; NULL without one */
     uint64_t probes, failures[FAULT_CLASS_COUNT], internal_errors[INTERNAL_REASON_COUNT];
     uint64_t failures_in_row;
     uint64_t expected_refusals;
