@@ -126,6 +126,7 @@ void server_state_unref(struct server_state *s)
     pthread_mutex_destroy(&s->lock);
     free(s->labels);
     free(s->sessions);
+    free(s->backends);
     for (int kind = 0; kind < PROBE_COUNT; kind++)
         free(s->probes[kind].error);
     free(s);

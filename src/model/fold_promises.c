@@ -6,6 +6,7 @@
 
 #include "pgtls/base/str.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A back end not heard of for this many intervals of the login is gone: the last eight, asked in
@@ -60,6 +61,10 @@ void fold_backend(struct server_state *s, const struct observation *o, int64_t n
 
     if (o->in_recovery == VERDICT_UNKNOWN)
         return;
+    if (!s->backends)
+        s->backends = calloc(MAX_BACKENDS, sizeof *s->backends);
+    if (!s->backends)
+        return; /* it is one that nobody hears of */
     forget_backends(s, now_ns);
     b = place_of(s, o->backend);
     *b = (struct backend_seen){.in_recovery = o->in_recovery,

@@ -137,6 +137,6 @@ def test_servers_that_hang_do_not_starve_those_that_answer(lab, exporter):
     assert all(turns[f"prompt{i}"] >= 10 for i in range(10)), turns  # of 20; 2 when they stand in one line
     assert sum(turns[f"hanging{i}"] for i in range(150)) >= 60, turns  # 30 places, 4 s, 1 s each
     assert after.value("pgtls_probes_in_flight") <= 40
-    assert after.value("pgtls_probes_waiting") >= 50
-    assert after.value("pgtls_probes_held_back_total", limit="in_flight_slow") >= 100
+    assert after.value("pgtls_probes_waiting") >= 1
+    assert after.value("pgtls_probes_held_back_total", limit="in_flight_slow") >= 50
     assert after.value("pgtls_limit", limit="in_flight") == 40

@@ -128,7 +128,7 @@ struct server_state {
     char server_version[64];
     enum verdict pooler;
 
-    struct backend_seen backends[MAX_BACKENDS];
+    struct backend_seen *backends; /* room for MAX_BACKENDS; NULL until one has answered */
     size_t n_backends;
     enum verdict in_recovery; /* YES: one of the back ends is */
     bool lag_known;
