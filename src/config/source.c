@@ -412,8 +412,6 @@ static void keep_used(struct config_source *s)
         in->good = used;
         in->valid = in->used == in->latest;
         s->all_good = s->all_good && in->valid;
-        if (in->valid)
-            forget_errors(in);
         if (!in->latest && !in->good) {
             input_deinit(in);
             continue;
@@ -421,8 +419,11 @@ static void keep_used(struct config_source *s)
         s->inputs[n++] = *in;
     }
     s->n_inputs = n;
-    if (s->all_good)
-        forget_errors(&s->whole);
+    if (!s->all_good)
+        return; /* what one input says because of another is still true */
+    forget_errors(&s->whole);
+    for (size_t i = 0; i < s->n_inputs; i++)
+        forget_errors(&s->inputs[i]);
 }
 
 static void note_failure(struct config_source *s)

@@ -306,6 +306,15 @@ static void test_a_change_that_breaks_others_does_not_apply(void **state)
     assert_string_equal(reload(w), "a/default b/default");
     assert_non_null(strstr(validity(w), "1.yml=0 2.yml=1 3.yml=1"));
     assert_non_null(strstr(first_message(w), "2.yml:1:32: template: unknown template \"t\""));
+    reload(w);
+    assert_int_equal(count_new(w), 0);
+    /* Mended, and broken again: the file that has the error did not change, and it is told anew. */
+    put(w, "1.yml", "templates: {t: {host: h}}");
+    reload(w);
+    assert_true(config_source_all_good(w->source));
+    put(w, "1.yml", "templates: {u: {host: h}}");
+    reload(w);
+    assert_int_equal(count_new(w), 1);
     gone(w, "1.yml");
     assert_string_equal(reload(w), "a/default b/default");
     assert_non_null(strstr(validity(w), "1.yml=0 2.yml=1 3.yml=1"));
