@@ -8,10 +8,11 @@ pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares>=1.18)
 pkg_check_modules(FYAML REQUIRED IMPORTED_TARGET libfyaml>=0.7)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
 pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
 pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq>=15)
 
 add_library(pgtls_dependencies INTERFACE)
 target_link_libraries(pgtls_dependencies INTERFACE
   OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads m
   PkgConfig::LIBUV PkgConfig::CARES PkgConfig::FYAML PkgConfig::JANSSON PkgConfig::MHD
-  PkgConfig::LIBPQ)
+  PkgConfig::CURL PkgConfig::LIBPQ)
