@@ -161,6 +161,15 @@ def test_the_others_are_up_and_no_alert_is_out_of_place(metrics, alerts):
     assert {alert for alert in alerts if alert[1] not in CAUSES} - IN_TIME == OTHER_ALERTS
 
 
+def test_the_chapters_tell_of_every_cause_and_lead_somewhere():
+    chapters = {path: path.read_text() for path in (servers.ROOT / "docs" / "scenarios").glob("*.md")}
+    told = " ".join(chapters.values())
+    names = {fault for _, _, fault, _ in CAUSES.values()} | {name for name, _ in OTHER_ALERTS | IN_TIME}
+    assert [name for name in names | {DOWN, CLOSED, REFUSED} if name not in told] == []
+    assert [(path.name, link) for path, text in chapters.items() for link in re.findall(r"\]\(([^)#]+)", text)
+            if not (path.parent / link).exists()] == []
+
+
 def test_the_health_document_is_as_its_schema_says(daemon, metrics):
     schema = json.loads((servers.ROOT / "docs" / "health.schema.json").read_text())
     document = daemon.health()
