@@ -25,6 +25,7 @@ import dashboard_lint  # noqa: E402
 
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 DOWN, CLOSED, REFUSED = "PgtlsEndpointDown", "PgtlsServerClosedConnection", "PgtlsHbaRejection"
+REJECTED = "PgtlsCertificateRejected"
 
 # Endpoint → phase, class and fault that everybody must name, and the alerts that say so.
 CAUSES = {
@@ -32,15 +33,16 @@ CAUSES = {
     "acid-crm/direct": ("startup", "hba", "hba_reject_rule_nossl", {DOWN, REFUSED}),
     "acid-crm/pooled": ("startup", "hba", "ssl_required_by_pooler", {DOWN, REFUSED}),
     "applications-db/admin": ("startup", "hba", "hba_no_entry_ssl", {DOWN, REFUSED}),
-    "miswired/by-address": ("tls", "certificate", "server_cert_name_mismatch", {DOWN}),
-    "miswired/wrong-bundle": ("tls", "certificate", "server_cert_untrusted", {DOWN}),
+    "miswired/by-address": ("tls", "certificate", "server_cert_name_mismatch", {DOWN, REJECTED}),
+    "miswired/wrong-bundle": ("tls", "certificate", "server_cert_untrusted", {DOWN, REJECTED}),
     "miswired/no-name": ("dns", "network", "dns_not_found", {DOWN}),
-    "shop/untrusted": ("tls", "certificate", "server_cert_untrusted", {DOWN}),
-    "shop/wrong-pin": ("tls", "certificate", "server_cert_pin_mismatch", {DOWN}),
+    "shop/untrusted": ("tls", "certificate", "server_cert_untrusted", {DOWN, REJECTED}),
+    "shop/wrong-pin": ("tls", "certificate", "server_cert_pin_mismatch", {DOWN, REJECTED}),
 }
 # And what is told of endpoints that are up.
 OTHER_ALERTS = {("PgtlsPromiseBroken", "miswired/write"), ("PgtlsSessionsDropping", "pool/balancer")}
 IN_TIME = {("PgtlsSessionsDropping", "pool/firewall")}  # it takes its time to drop often enough
+HOW_MUCH = {"PgtlsErrorBudgetBurn"}  # of the time an endpoint was down, which comes with every cause
 
 
 def key(labels):
@@ -87,7 +89,7 @@ def alerts(prometheus):
     def active():
         found.clear()
         for alert in prometheus.get("alerts")["alerts"]:
-            if "pg_endpoint" in alert["labels"]:
+            if "pg_endpoint" in alert["labels"] and alert["labels"]["alertname"] not in HOW_MUCH:
                 found[alert["labels"]["alertname"], key(alert["labels"])] = alert["annotations"]["description"]
         return found.keys() >= wanted
 
@@ -165,7 +167,7 @@ def test_the_chapters_tell_of_every_cause_and_lead_somewhere():
     chapters = {path: path.read_text() for path in (servers.ROOT / "docs" / "scenarios").glob("*.md")}
     told = " ".join(chapters.values())
     names = {fault for _, _, fault, _ in CAUSES.values()} | {name for name, _ in OTHER_ALERTS | IN_TIME}
-    assert [name for name in names | {DOWN, CLOSED, REFUSED} if name not in told] == []
+    assert [name for name in names | {DOWN, CLOSED, REFUSED, REJECTED} if name not in told] == []
     assert [(path.name, link) for path, text in chapters.items() for link in re.findall(r"\]\(([^)#]+)", text)
             if not (path.parent / link).exists()] == []
 
