@@ -43,7 +43,7 @@ _install_quietly() {
     for package in "$@"; do
       case $package in
         postgresql-*) unit=postgresql ;;
-        prometheus | pgbouncer | haproxy) unit=$package ;;
+        prometheus | prometheus-alertmanager | pgbouncer | haproxy) unit=$package ;;
         *) continue ;;
       esac
       _as_root systemctl disable --quiet --now "$unit" || true

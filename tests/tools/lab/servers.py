@@ -1,4 +1,4 @@
-"""The real servers: PostgreSQL 15, 17 and 18, PgBouncer, HAProxy, Prometheus."""
+"""The real servers: PostgreSQL 15, 17 and 18, PgBouncer, HAProxy, Prometheus, Alertmanager."""
 
 import json
 import os
@@ -259,8 +259,9 @@ class Haproxy(Server):
 class Prometheus(Server):
     """A Prometheus with its own configuration (a mapping; JSON is YAML)."""
 
-    def __init__(self, directory, configuration, address="127.0.0.1"):
+    def __init__(self, directory, configuration, address="127.0.0.1", arguments=()):
         super().__init__(directory, address)
+        self.arguments = arguments
         self.file = self.directory / "prometheus.yml"
         self.file.write_text(json.dumps(configuration, indent=1))
         self.url = f"http://{address}:{self.port}"
@@ -268,7 +269,7 @@ class Prometheus(Server):
     def start(self):
         self.program = Program(
             [_find("prometheus"), f"--config.file={self.file}", f"--storage.tsdb.path={self.directory}/data",
-             f"--web.listen-address={self.address}:{self.port}"], self.directory / "log")
+             f"--web.listen-address={self.address}:{self.port}", *self.arguments], self.directory / "log")
         self.program.wait_ready(lambda: "Server is ready to receive web requests" in self.log(), 60)
         return self
 
@@ -279,6 +280,33 @@ class Prometheus(Server):
 
     def query(self, expression):
         return self.get("query", query=expression)["result"]
+
+
+class Alertmanager(Server):
+    """An Alertmanager without a cluster, with its configuration as text."""
+
+    def __init__(self, directory, configuration, address="127.0.0.1"):
+        super().__init__(directory, address)
+        self.file = self.directory / "alertmanager.yml"
+        self.file.write_text(configuration)
+        self.url = f"http://{address}:{self.port}"
+
+    def start(self):
+        self.program = Program(
+            [_find("prometheus-alertmanager", "alertmanager"), f"--config.file={self.file}",
+             f"--storage.path={self.directory}/data", "--cluster.listen-address=",
+             f"--web.listen-address={self.address}:{self.port}"], self.directory / "log")
+        self.program.wait_ready(lambda: accepts(self.address, self.port))
+        return self
+
+    def amtool(self, *arguments):
+        return subprocess.run([_find("amtool"), *arguments, f"--alertmanager.url={self.url}"], check=True, text=True,
+                              capture_output=True, timeout=30, env=process.clean_environment(HOME="/nonexistent"))
+
+    def alerts(self):
+        """Every alert, with what inhibits it."""
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=10) as answer:
+            return json.load(answer)
 
 
 def psql_argv(conninfo, sql):
