@@ -20,6 +20,7 @@ CHOSEN = {"$__rate_interval": "10s", "$__range": "1m", "$job": "pgtls", "$instan
 EMPTY = {"panel 'pg_hba rejections by kind'", "panel \"Errors of the exporter's own side\"",
          "annotation 'New certificates'", "annotation 'Reloads'", "annotation 'Restarts'"}
 ALERTS = {("PgtlsEndpointDown", "closing"), ("PgtlsServerClosedConnection", "closing"),
+          ("PgtlsErrorBudgetBurn", "closing"),
           ("PgtlsCertificateExpiringSoon", "expiring"), ("PgtlsCertificateExpiryImminent", "expiring")}
 
 
