@@ -55,7 +55,7 @@ class SourceLints(unittest.TestCase):
                 ("src/expose/page.c", "<microhttpd.h>", "src/expose/http"),
                 ("src/tls/a.h", "<openssl/ssl.h>", "belongs to"),
                 ("src/probe/a.c", "<ares.h>", "resolver"),
-                ("src/app/a.c", "<curl/curl.h>", "http_client"),
+                ("src/app/a.c", "<curl/curl.h>", "src/net/http"),
                 ("src/app/a.c", "<libfyaml.h>", "src/config"),
                 ("include/pgtls/probe/a.h", "<uv.h>", "no public header")):
             self.found(layers.check, name, f"#include {include}\n", word)
