@@ -2,13 +2,18 @@
  *
  * Law: a look-up is detached from every table before its waiters are called, so that they may ask
  * again. A channel is rebuilt when resolv.conf changes; the old one is retired and destroyed once
- * its last look-up is done, never from within c-ares. */
+ * its last look-up is done, never from within c-ares: that is, by the loop's own callbacks, for a
+ * question may be asked by an answer, out of the middle of a channel. */
 #include "pgtls/net/resolver.h"
+
+#include "dns_ttl.h"
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 
 #include <ares.h>
+#include <arpa/nameser.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -17,7 +22,6 @@
 #include <uv.h>
 
 #define N_BUCKETS         256
-#define MAX_NAME          256
 #define QUERY_TIMEOUT_MS  1000 /* of one try; the probe's own deadline bounds the whole */
 #define QUERY_TRIES       3
 #define RESOLV_CONF       "/etc/resolv.conf"
@@ -43,13 +47,19 @@ struct lookup {
     struct lookup *next; /* in its bucket */
     struct channel *channel;
     struct resolve_request *waiters;
-    char host[MAX_NAME];
+    char host[RESOLVER_MAX_NAME];
+};
+
+struct srv_lookup {
+    struct channel *channel;
+    struct srv_request *request; /* NULL: cancelled */
 };
 
 struct resolver {
     uv_loop_t *loop;
     uv_timer_t timer;
     struct channel *channel, *retired;
+    char *servers; /* instead of resolv.conf's */
     struct timespec resolv_conf_mtime;
     int64_t resolv_conf_checked_ns;
     struct lookup *buckets[N_BUCKETS];
@@ -138,7 +148,9 @@ static void arm_timer(struct resolver *r)
     if (channel_timeout_ms(r->channel, &ms))
         soonest = ms;
     for (struct channel *c = r->retired; c; c = c->next) {
-        if (channel_timeout_ms(c, &ms) && ms < soonest)
+        if (c->in_flight == 0)
+            soonest = 0; /* to be reaped */
+        else if (channel_timeout_ms(c, &ms) && ms < soonest)
             soonest = ms;
     }
     if (soonest == UINT64_MAX)
@@ -174,6 +186,10 @@ static struct channel *channel_new(struct resolver *r)
         free(c);
         return NULL;
     }
+    if (r->servers && ares_set_servers_ports_csv(c->ares, r->servers) != ARES_SUCCESS) {
+        channel_free(c);
+        return NULL;
+    }
     return c;
 }
 
@@ -191,12 +207,23 @@ static void reap_retired(struct resolver *r)
     }
 }
 
+static bool renew(struct resolver *r)
+{
+    struct channel *fresh = channel_new(r);
+
+    if (!fresh)
+        return false;
+    r->channel->next = r->retired;
+    r->retired = r->channel;
+    r->channel = fresh;
+    return true;
+}
+
 /* A changed resolv.conf takes effect with the next question. */
 static void follow_resolv_conf(struct resolver *r)
 {
     int64_t now_ns = clock_monotonic_ns();
     struct stat st = {0};
-    struct channel *fresh;
 
     if (now_ns - r->resolv_conf_checked_ns < RESOLV_CONF_EVERY)
         return;
@@ -204,14 +231,23 @@ static void follow_resolv_conf(struct resolver *r)
     if (stat(RESOLV_CONF, &st) < 0 || (st.st_mtim.tv_sec == r->resolv_conf_mtime.tv_sec &&
                                        st.st_mtim.tv_nsec == r->resolv_conf_mtime.tv_nsec))
         return;
-    fresh = channel_new(r);
-    if (!fresh)
-        return;
-    r->resolv_conf_mtime = st.st_mtim;
-    r->channel->next = r->retired;
-    r->retired = r->channel;
-    r->channel = fresh;
-    reap_retired(r);
+    if (renew(r))
+        r->resolv_conf_mtime = st.st_mtim;
+}
+
+bool resolver_use(struct resolver *r, const char *servers)
+{
+    char *before = r->servers;
+
+    r->servers = strdup(servers);
+    if (!*servers || !r->servers || !renew(r)) {
+        free(r->servers);
+        r->servers = before;
+        return false;
+    }
+    free(before);
+    arm_timer(r);
+    return true;
 }
 
 /* --- questions and answers ------------------------------------------------------------------- */
@@ -256,6 +292,17 @@ static void take_addresses(const struct ares_addrinfo *info, struct resolution *
     }
 }
 
+static uint32_t smallest_ttl(const struct ares_addrinfo *info)
+{
+    int smallest = INT_MAX;
+
+    for (const struct ares_addrinfo_node *node = info->nodes; node; node = node->ai_next)
+        smallest = node->ai_ttl < smallest ? node->ai_ttl : smallest;
+    for (const struct ares_addrinfo_cname *name = info->cnames; name; name = name->next)
+        smallest = name->ttl < smallest ? name->ttl : smallest;
+    return info->nodes && smallest > 0 ? (uint32_t)smallest : 0;
+}
+
 static void set_port(struct resolution *answer, uint16_t port)
 {
     for (size_t i = 0; i < answer->n; i++) {
@@ -292,6 +339,7 @@ static void on_answer(void *data, int status, int timeouts, struct ares_addrinfo
     (void)timeouts;
     if (info) {
         take_addresses(info, &answer);
+        answer.ttl_seconds = smallest_ttl(info);
         ares_freeaddrinfo(info);
     }
     if (answer.status == RESOLVE_OK && answer.n == 0)
@@ -376,6 +424,105 @@ void resolver_cancel(struct resolve_request *request)
     request->lookup = NULL;
 }
 
+/* --- SRV records ----------------------------------------------------------------------------- */
+
+static int compare_srv(const void *left, const void *right)
+{
+    const struct srv *a = left, *b = right;
+    int by_name;
+
+    if (a->priority != b->priority)
+        return a->priority < b->priority ? -1 : 1;
+    if (a->weight != b->weight)
+        return a->weight > b->weight ? -1 : 1;
+    by_name = strcmp(a->target, b->target);
+    return by_name != 0 ? by_name : (a->port > b->port) - (a->port < b->port);
+}
+
+/* All of them, sorted, in `answer`; the memory, or NULL without. */
+static struct srv *take_srv(const struct ares_srv_reply *replies, struct srv_answer *answer)
+{
+    struct srv *records;
+    size_t most = 0;
+
+    for (const struct ares_srv_reply *reply = replies; reply; reply = reply->next)
+        most++;
+    records = calloc(most > 0 ? most : 1, sizeof *records);
+    if (!records)
+        return NULL;
+    for (const struct ares_srv_reply *reply = replies; reply; reply = reply->next) {
+        struct srv *srv = &records[answer->n];
+
+        *srv =
+            (struct srv){.port = reply->port, .priority = reply->priority, .weight = reply->weight};
+        if (str_copy(srv->target, sizeof srv->target, reply->host) && srv->target[0])
+            answer->n++;
+    }
+    qsort(records, answer->n, sizeof *records, compare_srv);
+    if (answer->n > RESOLVER_MAX_SRV) {
+        answer->left_out = answer->n - RESOLVER_MAX_SRV;
+        answer->n = RESOLVER_MAX_SRV;
+    }
+    answer->records = records;
+    return records;
+}
+
+static void on_srv(void *data, int status, int timeouts, unsigned char *message, int len)
+{
+    struct srv_lookup *lookup = data;
+    struct srv_request *request = lookup->request;
+    struct ares_srv_reply *replies = NULL;
+    struct srv_answer answer = {0};
+    struct srv *records = NULL;
+
+    (void)timeouts;
+    lookup->channel->in_flight--;
+    free(lookup);
+    if (!request)
+        return;
+    request->lookup = NULL;
+    if (status == ARES_EDESTRUCTION)
+        return;
+    if (status == ARES_SUCCESS) {
+        status = ares_parse_srv_reply(message, len, &replies);
+        if (status == ARES_EBADNAME)
+            status = ARES_EBADRESP; /* not the name that was asked for */
+    }
+    answer.status = translate(status);
+    if (status == ARES_SUCCESS) {
+        records = take_srv(replies, &answer);
+        answer.ttl_seconds = dns_smallest_ttl(message, (size_t)len);
+        if (answer.n == 0)
+            answer.status = records ? RESOLVE_NOT_FOUND : RESOLVE_INTERNAL;
+    }
+    ares_free_data(replies);
+    request->done(request, &answer);
+    free(records);
+}
+
+void resolver_ask_srv(struct resolver *r, struct srv_request *request, const char *name)
+{
+    struct srv_lookup *lookup = calloc(1, sizeof *lookup);
+
+    request->lookup = lookup;
+    if (!lookup) {
+        request->done(request, &(struct srv_answer){.status = RESOLVE_INTERNAL});
+        return;
+    }
+    follow_resolv_conf(r);
+    *lookup = (struct srv_lookup){.channel = r->channel, .request = request};
+    r->channel->in_flight++;
+    ares_search(r->channel->ares, name, ns_c_in, ns_t_srv, on_srv, lookup);
+    arm_timer(r);
+}
+
+void resolver_cancel_srv(struct srv_request *request)
+{
+    if (request->lookup)
+        request->lookup->request = NULL;
+    request->lookup = NULL;
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
@@ -408,7 +555,10 @@ struct resolver *resolver_new(uv_loop_t *loop)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct resolver *r = handle->data;
+
+    free(r->servers);
+    free(r);
 }
 
 void resolver_free(struct resolver *r)
