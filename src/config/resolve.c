@@ -433,6 +433,7 @@ static void add_servers(struct building *b, struct endpoint_source *source)
         s.port = (uint16_t)number;
         s.hostaddr = addresses.n ? addresses.items[i] : NULL;
         s.host = hosts.n ? hosts.items[i] : s.hostaddr;
+        s.nameless = hosts.n == 0;
         s.unix_socket = s.host[0] == '/' && !s.hostaddr;
         add_server(b, source, &s);
     }

@@ -148,7 +148,8 @@ static struct outcome logged_in(const struct server *s, const struct sslmode_fac
     const struct leg_seen *seen = &f->legs[leg], *tried = &f->legs[f->login_leg];
     const struct outcome yes = {.works = VERDICT_YES}, unknown = {.works = VERDICT_UNKNOWN};
     const struct outcome no = {VERDICT_NO, f->login_fault, f->login_error};
-    bool alike = leg == f->login_leg || (tried->in == VERDICT_YES && tried->asks == seen->asks);
+    bool alike = leg == f->login_leg || (tried->in == VERDICT_YES && tried->asks == seen->asks &&
+                                         f->login_fault != FAULT_SCRAM_CHANNEL_BINDING);
     enum fault_class class;
 
     if (!s->login)
@@ -163,10 +164,19 @@ static struct outcome logged_in(const struct server *s, const struct sslmode_fac
     return seen->asks == ASKS_NOTHING ? yes : unknown;
 }
 
+/* libpq stops by itself, without a word to the server, where it shall bind to TLS and cannot. */
+static bool cannot_bind(const struct server *s, const struct leg_seen *seen, enum leg leg)
+{
+    return s->channel_binding == CHANNEL_BINDING_REQUIRE && seen->in == VERDICT_YES &&
+           (leg == LEG_PLAIN || seen->asks == ASKS_NOTHING);
+}
+
 static struct outcome by_leg(const struct server *s, const struct sslmode_facts *f, enum leg leg)
 {
     const struct leg_seen *seen = &f->legs[leg];
 
+    if (cannot_bind(s, seen, leg))
+        return (struct outcome){VERDICT_NO, FAULT_SCRAM_CHANNEL_BINDING, false};
     if (seen->in == VERDICT_YES)
         return logged_in(s, f, leg);
     return (struct outcome){seen->in, seen->fault, seen->falls_back};
@@ -251,6 +261,8 @@ void sslmodes_decide(const struct server *s, const struct sslmode_facts *f,
     verdicts[SSLMODE_REQUIRE] = by_one(tls, false);
     verdicts[SSLMODE_VERIFY_CA] = file ? by_one(by_tls(s, f, true, false), false) : never;
     verdicts[SSLMODE_VERIFY_FULL] = by_one(by_tls(s, f, true, true), false);
+    if (s->nameless)
+        verdicts[SSLMODE_VERIFY_FULL] = never;
     for (int mode = 0; mode < SSLMODE_REQUIRE && s->negotiation == NEGOTIATION_DIRECT; mode++)
         verdicts[mode] = never;
 }
@@ -263,8 +275,9 @@ const char *sslmode_reason(const struct server *s, enum sslmode mode,
     if (v->works == VERDICT_NO && v->fault != FAULT_NONE)
         return fault_row(v->fault)->id;
     if (v->works == VERDICT_NO)
-        return mode == SSLMODE_VERIFY_CA ? "needs an sslrootcert file"
-                                         : "not with negotiation: direct";
+        return mode == SSLMODE_VERIFY_CA     ? "needs an sslrootcert file"
+               : mode == SSLMODE_VERIFY_FULL ? "needs a host name beside hostaddr"
+                                             : "not with negotiation: direct";
     if (v->in_plaintext)
         return s->unix_socket ? "a Unix socket has no TLS" : "in plaintext";
     if (mode < SSLMODE_VERIFY_CA)

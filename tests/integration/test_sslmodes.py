@@ -45,6 +45,9 @@ def targets(lab, trust):
            ("u_scram", "u_sslonly", "u_plainonly", "u_plainreject", "u_reject", "u_noentry", "u_cert")},
         "wrong-password": (shared, "u_scram", root),
         "missing-database": (shared, "u_trust", root),
+        "binding": (shared, "u_scram", root),
+        "binding-trust": (shared, "u_trust", root),
+        "address-alone": (shared, "u_trust", root),
         "pgbouncer-require": (lab.pgbouncer(), "u_trust", both),
         "pgbouncer-allow": (lab.new_pgbouncer(settings={"client_tls_sslmode": "allow"}), "u_trust", root),
         "pgbouncer-disable": (lab.new_pgbouncer(credentials=None), "u_trust", root),
@@ -54,14 +57,20 @@ def targets(lab, trust):
 
 TARGETS = ("host", "hostssl", "hostnossl", "nobody", "ssl-off", "self-signed", "self-signed-host",
            "wrong-host", "unknown-ca", "expired", "u_scram", "u_sslonly", "u_plainonly", "u_plainreject",
-           "u_reject", "u_noentry", "u_cert", "wrong-password", "missing-database", "pgbouncer-require",
-           "pgbouncer-allow", "pgbouncer-disable", "closes")
+           "u_reject", "u_noentry", "u_cert", "wrong-password", "missing-database", "binding",
+           "binding-trust", "address-alone", "pgbouncer-require", "pgbouncer-allow", "pgbouncer-disable", "closes")
+
+
+# A name is missing, said at once; a login that libpq itself stopped in plaintext tells nothing about TLS.
+UNASKED = (("address-alone", "verify-full"), ("binding", "disable"), ("binding", "allow"))
 
 
 def given(name, server, role, root, trust):
     database = {"missing-database": "nowhere"}.get(name, "postgres" if role == "postgres" else "app")
     more = {"sslcert": trust.client_cert, "sslkey": trust.client_key} if role == "u_cert" else {}
-    return {"host": "localhost", "hostaddr": server.address, "port": server.port, "user": role,
+    if name.startswith("binding"):
+        more["channel_binding"] = "require"
+    return {"host": None if name == "address-alone" else "localhost", "hostaddr": server.address, "port": server.port, "user": role,
             "dbname": database, "sslrootcert": root,
             "password": "wrong" if name == "wrong-password" else PASSWORD, **more}
 
@@ -82,7 +91,7 @@ def tables(lab, trust):
                   for name, (server, role, roots) in at.items() for key, root in roots.items()}
     mine = [(name, key, mode) for name, key in parameters
             for mode in ("disable", "prefer", "allow", "require", "verify-full")
-            if key != "none" or mode != "verify-full"]
+            if (key != "none" or mode != "verify-full") and (name, mode) not in UNASKED]
     theirs = [(name, key, mode) for name, key in parameters for mode in SSLMODES]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         ran = dict(zip(theirs, pool.map(

@@ -180,6 +180,63 @@ static void test_unix_sockets_and_direct_tls(void **state)
     assert_string_equal(found, "nnnyyy");
 }
 
+static void test_an_address_alone_has_no_name_to_compare(void **state)
+{
+    struct server s = {.user = "u", .sslrootcert = "f", .nameless = true};
+    struct sslmode_facts f = {
+        .known = true, .legs = {[LEG_PLAIN] = IN, [LEG_TLS] = IN}, .judgement = GOOD};
+    struct sslmode_verdict verdicts[SSLMODE_COUNT];
+    char found[SSLMODE_COUNT + 1];
+
+    (void)state;
+    decide(&s, &f, found);
+    assert_string_equal(found, "yyyyyn");
+    sslmodes_decide(&s, &f, verdicts);
+    assert_string_equal(sslmode_reason(&s, SSLMODE_VERIFY_FULL, &verdicts[SSLMODE_VERIFY_FULL]),
+                        "needs a host name beside hostaddr");
+}
+
+/* channel_binding=require: libpq stops by itself where there is no TLS to bind to, and where nobody
+ * asks for a password; what it says about one leg is nothing about the other. */
+static void test_demanded_channel_binding(void **state)
+{
+    static const struct {
+        struct leg_seen plain, tls;
+        enum login_of login;
+        enum leg login_leg;
+        const char *want;
+    } cases[] = {
+        {ASKED, ASKED, WORKED, LEG_TLS, "nnyyyy"},
+        {ASKED, ASKED, WRONG, LEG_PLAIN, "nn????"},
+        {IN, IN, NONE, LEG_TLS, "nnnnnn"},
+        {HBA, ASKED, WORKED, LEG_TLS, "nyyyyy"},
+        {ASKED, HBA, UNKNOWN_YET, LEG_TLS, "nnnnnn"},
+        {UNSEEN, ASKED, WORKED, LEG_TLS, "??yyyy"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct server s = {.user = "u",
+                           .sslrootcert = "f",
+                           .login = cases[i].login != NONE,
+                           .channel_binding = CHANNEL_BINDING_REQUIRE};
+        struct sslmode_facts f = {.known = true,
+                                  .entered = true,
+                                  .legs = {cases[i].plain, cases[i].tls},
+                                  .judgement = GOOD,
+                                  .login_leg = cases[i].login_leg,
+                                  .login = cases[i].login == WORKED  ? Y
+                                           : cases[i].login == WRONG ? N
+                                                                     : U,
+                                  .login_fault = FAULT_SCRAM_CHANNEL_BINDING};
+        char found[SSLMODE_COUNT + 1];
+
+        decide(&s, &f, found);
+        if (strcmp(found, cases[i].want) != 0)
+            fail_msg("case %zu: %s instead of %s", i, found, cases[i].want);
+    }
+}
+
 static void test_reasons(void **state)
 {
     static const struct {
@@ -320,6 +377,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_table),
         cmocka_unit_test(test_unix_sockets_and_direct_tls),
+        cmocka_unit_test(test_an_address_alone_has_no_name_to_compare),
+        cmocka_unit_test(test_demanded_channel_binding),
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_what_an_ending_says),
         cmocka_unit_test(test_side_attempts_where_they_tell_something),

@@ -59,6 +59,7 @@ struct server {
     const char *name;     /* label value: "host:port", "[v6]:port" or "/dir/.s.PGSQL.port" */
     const char *host;     /* name, address or absolute directory of a Unix socket */
     const char *hostaddr; /* numeric address that replaces resolution */
+    bool nameless; /* hostaddr stands for host, too: verify-full would have nothing to compare */
     uint16_t port;
     bool unix_socket; /* plaintext whatever sslmode says, as in libpq; no tcp and no TLS phases */
 
