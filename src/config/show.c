@@ -24,13 +24,8 @@ static bool is_plain(const char *text, size_t len)
            text[len - 1] != ':' && strcmp(text, "null") != 0;
 }
 
-/* A text as YAML; braces doubled where they would be placeholders. */
-static void add_text(struct buf *to, const char *text, size_t len, bool expands)
+static void add_quoted(struct buf *to, const char *text, size_t len, bool expands)
 {
-    if (is_plain(text, len)) {
-        buf_add(to, text, len);
-        return;
-    }
     buf_add_char(to, '"');
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -47,10 +42,23 @@ static void add_text(struct buf *to, const char *text, size_t len, bool expands)
     buf_add_char(to, '"');
 }
 
+/* A text as YAML; braces doubled where they would be placeholders. */
+static void add_text(struct buf *to, const char *text, size_t len, bool expands)
+{
+    if (is_plain(text, len))
+        buf_add(to, text, len);
+    else
+        add_quoted(to, text, len, expands);
+}
+
 static void add_node(struct buf *to, const struct yaml_node *node)
 {
     if (node->kind == YAML_TEXT) {
-        add_text(to, node->text, node->len, true);
+        /* Where a word may be text or not, as in "maintenance", its quotes make the difference. */
+        if (node->quoted)
+            add_quoted(to, node->text, node->len, true);
+        else
+            add_text(to, node->text, node->len, true);
         return;
     }
     buf_add_char(to, node->kind == YAML_MAP ? '{' : '[');

@@ -142,11 +142,13 @@ static bool read_bool(const struct input *in, struct setting *to)
     }
     if (in->from_dsn)
         return refuse(in, "neither 0 nor 1");
-    for (size_t i = 0; i < sizeof words / sizeof *words && !in->quoted; i++) {
-        if (strcmp(in->text, words[i].word) == 0) {
-            to->number = words[i].value;
-            return true;
-        }
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(in->text, words[i].word) != 0)
+            continue;
+        if (in->quoted)
+            return refuse(in, "\"%s\" in quotes is text; write it without them", in->text);
+        to->number = words[i].value;
+        return true;
     }
     return refuse(in, "\"%s\" is neither true nor false", shown(value, in->text));
 }

@@ -103,6 +103,8 @@ static const struct {
      "t.yml:1:41: interval: a list where a single value is needed"},
     {"clusters: [{name: a, host: h, sslsni: yes}]",
      "t.yml:1:39: sslsni: \"yes\" is neither true nor false"},
+    {"clusters: [{name: a, host: h, enabled: 'false'}]",
+     "t.yml:1:40: enabled: \"false\" in quotes is text; write it without them"},
     {"clusters: [{name: a, host: h, sslmode: verify_full}]",
      "t.yml:1:40: sslmode: \"verify_full\" is not one of disable, allow, prefer, require, "
      "verify-ca "

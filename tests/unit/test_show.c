@@ -86,6 +86,7 @@ static const char everything[] =
     "    options: '-c x={{y}}'\n"
     "    pin_sha256: 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
     "    promise: {addresses: [192.0.2.1], max_lag: 3s}\n"
+    "  - {name: told, host: h, user: u, maintenance: 'false', session: [{idle: 1m, name: '7'}]}\n"
     "  - {name: off, host: h, user: u, login: false, policy: false, promise: null}\n";
 
 static void test_where_values_come_from(void **state)
@@ -110,6 +111,7 @@ static void test_where_values_come_from(void **state)
     shown = show("odd: name/read");
     assert_line(shown, "host: \"r1,r2\"", ":8 (connection string)");
     assert_line(shown, "dsn: target_session_attrs=standby", ":8 (connection string)");
+    assert_line(show("told"), "maintenance: \"false\"", ":28"); /* a text, not the word */
     assert_string_equal(show("nothing"), "");
     assert_string_equal(show("plain/nothing"), "");
 }
