@@ -263,13 +263,14 @@ static void on_end(uv_signal_t *signal, int number)
     uv_stop(signal->loop);
 }
 
+/* Only asks: the loop calls this for every single signal, and would come to nothing else while they
+ * arrive faster than a large configuration is read. One reload answers all that came before it. */
 static void on_hangup(uv_signal_t *signal, int number)
 {
-    char reason[REASON_SIZE];
+    struct daemon *d = signal->data;
 
     (void)number;
-    if (!nothing_to_reload(signal->data, reason, sizeof reason))
-        reload(signal->data, reason, sizeof reason);
+    uv_async_send(&d->on_request);
 }
 
 static void on_reload_request(uv_async_t *async)

@@ -224,3 +224,18 @@ def test_show_tells_where_a_value_comes_from(directory):
     assert "b.db" in run("--config.show", f"--config.file={directory}").stdout
     nothing = run("--config.show=c", f"--config.file={directory}")
     assert nothing.returncode == 1 and 'has no "c"' in nothing.stderr
+
+
+def test_hangups_in_a_row_are_answered_together(exporter):
+    """Somebody's script that sends a signal per file it has written: each reload would have to wait for
+    all before it, and so would the signal that ends the exporter."""
+    many = {"clusters": [{"name": f"c{i}", "host": "127.0.0.1", "port": 1, "sslmode": "require",
+                          "enabled": False} for i in range(3000)]}
+    daemon = exporter(many)
+    for _ in range(300):
+        daemon.reload()
+        time.sleep(0.001)
+    assert daemon.request("POST", "/-/reload").status == 200
+    answered = daemon.log().count("Configuration loaded")
+    time.sleep(1)
+    assert daemon.log().count("Configuration loaded") <= answered + 1
