@@ -212,7 +212,7 @@ def run(subject, once):
         base = f"http://{exporter.addresses[0]}"
         graph = "/graph?g0.expr=pgtls_up&g0.tab=1"
         say(f"""
-  start page    {base}/
+  status page   {base}/
   metrics       {base}/metrics
   health        {base}/health/database
   Prometheus    {page(beside, graph, "/classic" + graph)}

@@ -270,8 +270,7 @@ static bool is_stale(const struct probe_state *p, int64_t now_ns)
     return now_ns - p->last_monotonic_ns > STALE_INTERVALS * p->interval_ns;
 }
 
-/* The kind of probe whose silence makes the server's state mean nothing, or NULL. */
-static const struct probe_state *silent_probe(const struct server_state *s, int64_t now_ns)
+const struct probe_state *server_silent_probe(const struct server_state *s, int64_t now_ns)
 {
     const struct probe_state *inspect = &s->probes[PROBE_INSPECT], *login = &s->probes[PROBE_LOGIN];
 
@@ -390,7 +389,7 @@ struct server_health server_health(struct server_state *s, int64_t now_ns, int64
     const struct probe_state *silent;
 
     server_state_lock(s);
-    silent = silent_probe(s, now_ns);
+    silent = server_silent_probe(s, now_ns);
     health.state = silent ? STATE_UNKNOWN : server_state_now(s);
     health.since_realtime_ns = s->since_realtime_ns;
     str_copy(health.pause, sizeof health.pause,

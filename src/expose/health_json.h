@@ -18,6 +18,10 @@ struct server_health {
 struct server_health server_health(struct server_state *s, int64_t now_ns, int64_t realtime_ns,
                                    struct promise_tally tallies[PROMISE_COUNT], bool with_json);
 
+/* The kind of probe whose silence makes the server's state mean nothing, or NULL. Call under the
+ * lock. */
+const struct probe_state *server_silent_probe(const struct server_state *s, int64_t now_ns);
+
 /* Each promise by its name: true, false, or null. */
 json_t *health_promises(const enum verdict kept[PROMISE_COUNT]);
 

@@ -35,6 +35,13 @@
 #define STREAM_BLOCK        ((size_t)32 * 1024)
 #define GZIP_MIN_BYTES      1024
 
+/* Nothing but our own files, and nothing inline: should markup ever get through, it does nothing.
+ */
+#define PAGE_POLICY                                                                                \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "        \
+    "'self'; "                                                                                     \
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
 struct served {
     struct listener listener;
     struct MHD_Daemon *daemon;
@@ -84,7 +91,7 @@ static struct outgoing *outgoing_new(struct reply *reply, bool gzip)
     struct outgoing *out = calloc(1, sizeof *out);
 
     if (!out) {
-        exposition_free(reply->stream);
+        stream_free(&reply->stream);
         buf_deinit(&reply->text);
         if (reply->place)
             atomic_fetch_sub(reply->place, 1);
@@ -92,8 +99,8 @@ static struct outgoing *outgoing_new(struct reply *reply, bool gzip)
     }
     out->place = reply->place;
     out->text = reply->text;
-    if (reply->stream) {
-        out->body = body_new(reply->stream, gzip);
+    if (reply->stream.of) {
+        out->body = body_new(&reply->stream, gzip);
         if (!out->body) {
             outgoing_free(out);
             return NULL;
@@ -143,15 +150,12 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     const char *const headers[][2] = {
         {"Content-Type", reply->type},
         {"X-Content-Type-Options", "nosniff"},
-        {"Cache-Control", "no-store"},
+        {"Cache-Control", reply->cache ? reply->cache : "no-store"},
         {"Content-Encoding", gzip ? "gzip" : NULL},
         {"Vary", reply->vary},
         {"Allow", reply->allow},
         {"Retry-After", reply->retry_after},
-        {"Content-Security-Policy",
-         reply->html ? "default-src 'none'; base-uri 'none'; form-action 'none'; "
-                       "frame-ancestors 'none'"
-                     : NULL},
+        {"Content-Security-Policy", reply->html ? PAGE_POLICY : NULL},
         {"X-Frame-Options", reply->html ? "DENY" : NULL},
         {"Referrer-Policy", reply->html ? "no-referrer" : NULL},
     };
@@ -173,7 +177,7 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, const char 
     struct outgoing *out;
     enum MHD_Result result;
 
-    if (gzip && !reply->stream)
+    if (gzip && !reply->stream.of)
         gzip = compress_text(reply);
     out = outgoing_new(reply, gzip);
     response = out ? make_response(out) : NULL;

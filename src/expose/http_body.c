@@ -1,4 +1,4 @@
-/* Streams: exposition → (deflate) → whatever size the connection takes. */
+/* Streams: pieces → (deflate) → whatever size the connection takes. */
 #include "http_body.h"
 
 #include "pgtls/base/buf.h"
@@ -16,7 +16,7 @@
 #define GZIP_MEMORY      7
 
 struct body {
-    struct exposition *exposition;
+    struct stream stream;
     struct buf piece;
     size_t at; /* of the piece, what was handed out */
     bool last; /* the piece is the last one */
@@ -30,19 +30,19 @@ static bool start_gzip(z_stream *z)
                         Z_DEFAULT_STRATEGY) == Z_OK;
 }
 
-struct body *body_new(struct exposition *e, bool gzip)
+struct body *body_new(const struct stream *stream, bool gzip)
 {
-    struct body *body = e ? calloc(1, sizeof *body) : NULL;
+    struct body *body = calloc(1, sizeof *body);
 
     if (body && gzip && !start_gzip(&body->z)) {
         free(body);
         body = NULL;
     }
     if (!body) {
-        exposition_free(e);
+        stream_free(stream);
         return NULL;
     }
-    body->exposition = e;
+    body->stream = *stream;
     body->piece = BUF_INIT(PIECE_MAX_BYTES);
     body->gzip = gzip;
     return body;
@@ -54,7 +54,7 @@ void body_free(struct body *body)
         return;
     if (body->gzip)
         deflateEnd(&body->z);
-    exposition_free(body->exposition);
+    stream_free(&body->stream);
     buf_deinit(&body->piece);
     free(body);
 }
@@ -66,7 +66,7 @@ static bool fill(struct body *body)
         return true;
     buf_reset(&body->piece);
     body->at = 0;
-    body->last = !exposition_next(body->exposition, &body->piece);
+    body->last = !body->stream.next(body->stream.of, &body->piece);
     return !body->piece.failed;
 }
 

@@ -2,15 +2,13 @@
 #include "http_routes.h"
 
 #include "pgtls/expose/health.h"
-#include "pgtls_version.h"
+#include "pgtls/expose/metrics.h"
 
 #include <string.h>
 #include <strings.h>
 
 /* Health documents held in memory at one time: each can be a few MB for a large fleet. */
 #define MAX_DOCUMENTS 64
-
-#define HEALTH_PATH "/health/database"
 
 enum {
     OK = 200,
@@ -29,66 +27,6 @@ void reply_text(struct reply *reply, unsigned status, const char *text)
     reply->status = status;
     buf_add_str(&reply->text, text);
     buf_add_char(&reply->text, '\n');
-}
-
-/* Adds text from the command line or the like to a page. */
-static void add_html(struct buf *to, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '&':
-            buf_add_str(to, "&amp;");
-            break;
-        case '<':
-            buf_add_str(to, "&lt;");
-            break;
-        case '>':
-            buf_add_str(to, "&gt;");
-            break;
-        case '"':
-            buf_add_str(to, "&quot;");
-            break;
-        case '\'':
-            buf_add_str(to, "&#39;");
-            break;
-        default:
-            buf_add_char(to, *text);
-        }
-    }
-}
-
-/* Links are relative, so that they work behind a proxy that adds a prefix. */
-static void add_link(struct buf *to, const char *path, const char *what)
-{
-    buf_add_str(to, "<li><a href=\"");
-    add_html(to, path + 1);
-    buf_add_str(to, "\">");
-    add_html(to, path);
-    buf_add_str(to, "</a>: ");
-    add_html(to, what);
-    buf_add_str(to, "</li>\n");
-}
-
-static void landing_page(struct site *site, const struct request *request, struct reply *reply)
-{
-    struct buf *to = &reply->text;
-
-    (void)request;
-    reply->status = OK;
-    reply->html = true;
-    reply->type = "text/html; charset=utf-8";
-    buf_add_str(to, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">"
-                    "<title>pgtls_exporter</title></head>\n<body>\n<h1>pgtls_exporter</h1>\n"
-                    "<p>TLS access to PostgreSQL, for Prometheus. Version ");
-    add_html(to, PGTLS_VERSION);
-    buf_add_str(to, ", revision ");
-    add_html(to, PGTLS_REVISION);
-    buf_add_str(to, ".</p>\n<ul>\n");
-    add_link(to, site->options->telemetry_path, "metrics");
-    add_link(to, HEALTH_PATH, "the state of every endpoint, as JSON");
-    add_link(to, "/-/healthy", "is this process alive");
-    add_link(to, "/-/ready", "has it loaded its configuration and started to probe");
-    buf_add_str(to, "</ul>\n</body>\n</html>\n");
 }
 
 static void healthy(struct site *site, const struct request *request, struct reply *reply)
@@ -119,8 +57,7 @@ static void reload(struct site *site, const struct request *request, struct repl
     buf_deinit(&message);
 }
 
-/* Takes one of `max` places until the answer is out; 0: there are always places. */
-static bool take_place(struct reply *reply, atomic_uint *taken, unsigned max)
+bool reply_take_place(struct reply *reply, atomic_uint *taken, unsigned max)
 {
     if (atomic_fetch_add(taken, 1) < max || max == 0) {
         reply->place = taken;
@@ -130,7 +67,7 @@ static bool take_place(struct reply *reply, atomic_uint *taken, unsigned max)
     return false;
 }
 
-static void refuse(struct reply *reply, const char *why)
+void reply_refuse(struct reply *reply, const char *why)
 {
     reply->retry_after = "5";
     reply_text(reply, UNAVAILABLE, why);
@@ -144,20 +81,31 @@ static const char *openmetrics_type(const char *accept)
     return metrics_content_type(METRICS_OPENMETRICS);
 }
 
+static bool next_of_scrape(void *exposition, struct buf *to)
+{
+    return exposition_next(exposition, to);
+}
+
+static void free_scrape(void *exposition)
+{
+    exposition_free(exposition);
+}
+
 static void metrics(struct site *site, const struct request *request, struct reply *reply)
 {
     enum metrics_format format = metrics_negotiate(request->accept);
     struct fleet_view *view;
 
-    if (!take_place(reply, &site->scrapes, site->options->max_requests)) {
-        refuse(reply, "Too many scrapes are in progress.");
+    if (!reply_take_place(reply, &site->scrapes, site->options->max_requests)) {
+        reply_refuse(reply, "Too many scrapes are in progress.");
         return;
     }
     view = fleet_view(site->fleet);
-    reply->stream = view ? exposition_new(view, site->self, format) : NULL;
+    reply->stream = (struct stream){next_of_scrape, free_scrape,
+                                    view ? exposition_new(view, site->self, format) : NULL};
     fleet_view_unref(view);
-    if (!reply->stream) {
-        refuse(reply, "Nothing can be told at the moment.");
+    if (!reply->stream.of) {
+        reply_refuse(reply, "Nothing can be told at the moment.");
         return;
     }
     reply->status = OK;
@@ -263,8 +211,8 @@ static void health(struct site *site, const struct request *request, struct repl
         return;
     }
     view = fleet_view(site->fleet);
-    if (!view || !take_place(reply, &site->documents, MAX_DOCUMENTS)) {
-        refuse(reply, "Nothing can be told at the moment.");
+    if (!view || !reply_take_place(reply, &site->documents, MAX_DOCUMENTS)) {
+        reply_refuse(reply, "Nothing can be told at the moment.");
     } else {
         reply->type = "application/json";
         reply->vary = "Accept-Encoding";
@@ -282,9 +230,15 @@ static const struct {
     const char *methods;
     handler *handle;
 } routes[] = {
-    {NULL, false, READ_METHODS, metrics},      {"/", false, READ_METHODS, landing_page},
-    {HEALTH_PATH, true, READ_METHODS, health}, {"/-/healthy", false, READ_METHODS, healthy},
-    {"/-/ready", false, READ_METHODS, ready},  {"/-/reload", false, RELOAD_METHODS, reload},
+    {NULL, false, READ_METHODS, metrics},
+    {"/", false, READ_METHODS, answer_page},
+    {"/server", false, READ_METHODS, answer_server},
+    {"/fault", false, READ_METHODS, answer_fault},
+    {ASSETS_PATH, true, READ_METHODS, answer_asset},
+    {HEALTH_PATH, true, READ_METHODS, health},
+    {"/-/healthy", false, READ_METHODS, healthy},
+    {"/-/ready", false, READ_METHODS, ready},
+    {"/-/reload", false, RELOAD_METHODS, reload},
 };
 #define N_ROUTES (sizeof routes / sizeof *routes)
 

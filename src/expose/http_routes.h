@@ -3,7 +3,7 @@
  * plain values. */
 #include "pgtls/base/buf.h"
 #include "pgtls/expose/http.h"
-#include "pgtls/expose/metrics.h"
+#include "stream.h"
 
 #include <stdatomic.h>
 
@@ -29,10 +29,11 @@ struct reply {
     const char *vary;        /* NULL: nothing */
     const char *allow;       /* with 405 */
     const char *retry_after; /* seconds, with 503 */
+    const char *cache;       /* Cache-Control, NULL: no-store */
     bool html;
     struct buf text;
-    struct exposition *stream; /* instead of text: a scrape to stream */
-    atomic_uint *place;        /* one of these is taken until the answer is out; NULL: none */
+    struct stream stream; /* instead of text */
+    atomic_uint *place;   /* one of these is taken until the answer is out; NULL: none */
 };
 
 /* What the handlers work with. */
@@ -40,7 +41,7 @@ struct site {
     const struct http_options *options;
     struct fleet *fleet;
     const struct self *self;
-    atomic_uint scrapes, documents; /* in progress */
+    atomic_uint scrapes, documents, pages; /* in progress */
 };
 
 /* Answers. The reply's text, stream and place are the caller's. */
@@ -48,3 +49,17 @@ void route(struct site *site, const struct request *request, struct reply *reply
 
 /* A plain text answer. */
 void reply_text(struct reply *reply, unsigned status, const char *text);
+
+/* Takes one of `max` places until the answer is out; 0: there are always places. */
+bool reply_take_place(struct reply *reply, atomic_uint *taken, unsigned max);
+
+/* 503, come again. */
+void reply_refuse(struct reply *reply, const char *why);
+
+/* The pages for people, and the files that belong to them (http_pages.c). */
+#define ASSETS_PATH "/assets"
+#define HEALTH_PATH "/health/database"
+void answer_page(struct site *site, const struct request *request, struct reply *reply);
+void answer_server(struct site *site, const struct request *request, struct reply *reply);
+void answer_fault(struct site *site, const struct request *request, struct reply *reply);
+void answer_asset(struct site *site, const struct request *request, struct reply *reply);
