@@ -98,7 +98,7 @@ def test_require_any(daemon):
 
 def test_brief_is_short(daemon):
     brief = daemon.get("/health/database?brief=1").json()
-    assert brief["counts"] == {"ok": 3, "degraded": 0, "down": 2, "unknown": 0}
+    assert brief["counts"] == {"ok": 3, "degraded": 0, "down": 2, "unknown": 0, "maintenance": 0}
     assert not brief.get("endpoints")
 
 
@@ -196,8 +196,8 @@ def test_keep_alive_serves_many_requests(daemon):
     connection.close()
 
 
-def test_the_landing_page_links_to_the_rest(daemon):
+def test_the_status_page_links_to_the_rest(daemon):
     answer = daemon.get("/")
     assert answer.headers["Content-Type"].startswith("text/html")
-    for link in ("/metrics", "/health/database"):
-        assert link in answer.text
+    for link in ("metrics", "health/database", "-/ready"):
+        assert f'href="{link}"' in answer.text
