@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import calls  # noqa: E402
 import dashboard_lint  # noqa: E402
+import doc_pages  # noqa: E402
 import fault_pages  # noqa: E402
 import formatting  # noqa: E402
 import layers  # noqa: E402
@@ -93,6 +94,18 @@ class SourceLints(unittest.TestCase):
                            ("Not implemen" "ted", "promise")):
             self.found(words.check, "docs/a.md", text + "\n", word)
         self.clean(words.check, "docs/a.md", "a frame/work of work, implemented; todo\n")
+
+    def test_doc_pages(self):
+        index = {"docs/README.md": "[a](a.md)\n"}
+        for text, word in (("\n[b](b.md)\n", ":2: b.md is not there"), ("[b](../src/b.c)\n", "is not there"),
+                           ("[b](#nowhere)\n", "no heading #nowhere"),
+                           ("[b](README.md#nowhere)\n", "no heading #nowhere"),
+                           ("```\n## b\n```\n[b](#b)\n", "no heading #b")):
+            self.found(doc_pages.check, "docs/a.md", text, word, **index)
+        self.found(doc_pages.check, "docs/README.md", "# a\n", "no line for a.md", **{"docs/a.md": ""})
+        self.assertEqual([], findings(doc_pages.check, {
+            **index, "docs/a.md": "## `b`: c d/e_f\n## G\n## G\n[x](#b-c-de_f) [x](#g-1) [x](https://b.example/#c)\n"
+                                  "  ```\n  [x](nowhere.md)\n  ```\n"}))
 
 
 class DashboardLint(unittest.TestCase):
