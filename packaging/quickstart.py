@@ -104,6 +104,11 @@ def describe(server, latencies=True):
     if server.get("fault"):
         return f"{server.get('phase')}: {server['fault']}. {server.get('meaning') or ''}".rstrip()
     said = []
+    certificate = server.get("certificate") or {}
+    left = days_left(certificate)
+    if left is not None:  # first: a narrow screen cuts off what stands at the end
+        said.append(f"certificate {int(left)} days left" if left > 14
+                    else f"certificate expires in {left:.1f} days")
     tls = server.get("tls") or {}
     if tls.get("version"):
         said.append(tls["version"])
@@ -111,11 +116,6 @@ def describe(server, latencies=True):
     known = [value for value in latency.values() if isinstance(value, (int, float))]
     if known and latencies:
         said.append(f"{sum(known) * 1000:.1f} ms")
-    certificate = server.get("certificate") or {}
-    left = days_left(certificate)
-    if left is not None:
-        said.append(f"certificate good for {left:.0f} days" if left > 14
-                    else f"certificate expires in {left:.1f} days")
     if server.get("server_version"):
         said.append(f"PostgreSQL {server['server_version']}")
     return ", ".join(said)

@@ -10,16 +10,18 @@ usage() {
   cat <<'END'
 Usage: packaging/quickstart.sh [--once] [CONNECTION-STRING | CONFIG-FILE]
 
-Without arguments: raises a small real fleet on loopback (PostgreSQL with TLS, the same through
-PgBouncer, a certificate that expires in days, a pg_hba.conf that refuses this client, a server that
-closes right after the TLS handshake), watches it, and starts a Prometheus with the shipped alerts.
+Without arguments: raises a small real fleet on loopback (PostgreSQL with TLS,
+the same through PgBouncer, a certificate that expires in days, a pg_hba.conf
+that refuses this client, a server that closes right after the TLS handshake),
+watches it, and starts a Prometheus with the shipped alerts.
 
   CONNECTION-STRING  watch this instead: postgresql://… or "host=… user=…"
   CONFIG-FILE        watch what this configuration says (docs/configuration.md)
   --once             end after the first complete table instead of at Ctrl-C
   --help             this text
 
-Works on Debian 12: missing packages are installed through apt, with sudo when not root.
+Works on Debian 12: missing packages are installed through apt, with sudo when
+not root.
 END
 }
 

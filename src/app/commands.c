@@ -348,8 +348,8 @@ int command_probe(const struct flags *flags)
     setup_process();
     status = load(&run);
     if (status == EXIT_UP && !flags->all && !flags->target && run.all->n_endpoints > 1) {
-        fputs("pgtls_exporter: which one? Give cluster/endpoint, or --all; `pgtls_exporter list` "
-              "shows them\n",
+        fputs("pgtls_exporter: which one? Give CLUSTER, CLUSTER/ENDPOINT or --all; "
+              "`pgtls_exporter list` shows them\n",
               stderr);
         status = EXIT_USAGE;
     }

@@ -191,8 +191,7 @@ static void tell_trouble(const struct daemon *d, bool ok)
 
     for (size_t i = 0; ok && config_source_input(d->source, i, &state); i++) {
         if (!state.valid)
-            LOG(ERROR, "Not in force because of errors; what it was before is",
-                {"file", state.name});
+            LOG(ERROR, "File has errors; what it said before stays in force", {"file", state.name});
     }
     if (!ok && d->self.ready)
         LOG(ERROR, "Configuration not loaded; the one before stays in force", {NULL, NULL});

@@ -215,7 +215,7 @@ static const struct {
     [COMMAND_PROBE] =
         {"probe",
          "usage: pgtls_exporter probe CONNECTION-STRING | HOST:PORT [flags]\n"
-         "       pgtls_exporter probe --config.file=FILE CLUSTER/ENDPOINT [flags]\n"
+         "       pgtls_exporter probe --config.file=FILE CLUSTER[/ENDPOINT] [flags]\n"
          "       pgtls_exporter probe --config.file=FILE --all [flags]\n",
          "Probes once, as the exporter does all the time, and tells what it saw: how long\n"
          "each step took, the certificates, what the server is, and if a client cannot get\n"

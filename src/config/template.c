@@ -203,7 +203,7 @@ void templates_read(struct loading *l)
 
 static void report_unknown(struct loading *l, const char *name, struct place at)
 {
-    const char *names[MAX_SHOWN_TEMPLATES], *nearest;
+    const char *names[MAX_SHOWN_TEMPLATES] = {NULL}, *nearest;
     char clean[MAX_TEMPLATE_NAME_BYTES + 1];
     struct buf known = BUF_INIT(512);
     size_t n = 0;

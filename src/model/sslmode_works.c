@@ -280,7 +280,7 @@ const char *sslmode_reason(const struct server *s, enum sslmode mode,
                                              : "not with negotiation: direct";
     if (v->in_plaintext)
         return s->unix_socket ? "a Unix socket has no TLS" : "in plaintext";
-    if (mode < SSLMODE_VERIFY_CA)
-        return has_root_file(s) ? "with TLS, chain checked" : "with TLS, nothing checked";
-    return "";
+    if (mode == SSLMODE_VERIFY_FULL)
+        return "with TLS, chain and host name checked";
+    return has_root_file(s) ? "with TLS, chain checked" : "with TLS, nothing checked";
 }

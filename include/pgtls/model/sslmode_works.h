@@ -60,7 +60,7 @@ struct sslmode_verdict {
 void sslmodes_decide(const struct server *s, const struct sslmode_facts *f,
                      struct sslmode_verdict verdicts[SSLMODE_COUNT]);
 
-/* A few words on a verdict: the fault's id, "in plaintext", …; "" when there is nothing to say. */
+/* A few words on a verdict: the fault's id, "in plaintext", …; "" when it is not known. */
 const char *sslmode_reason(const struct server *s, enum sslmode mode,
                            const struct sslmode_verdict *verdict);
 
