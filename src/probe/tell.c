@@ -13,13 +13,33 @@
         "status", status_name(status)                                                              \
     }
 
+/* Down as before, for another reason: the log's last word on a server is what metrics and health
+ * say. What an earlier probe of the other kind has left is told without the details that are gone.
+ */
+static void tell_other_fault(const struct server *s, enum status status,
+                             const struct observation *o, const struct fleet_change *change)
+{
+    const struct fault_row *row = fault_row(change->fault_after);
+    bool here = o->fault == change->fault_after;
+
+    LOG(WARN, "Server is still down", WHO(s, status),
+        {"probe", here ? probe_kind_name(o->probe) : NULL},
+        {"phase", here ? phase_name(o->phase) : NULL}, {"class", fault_class_name(row->class)},
+        {"fault", row->id}, {"before", fault_row(change->fault_before)->id},
+        {"sqlstate", here && o->sqlstate[0] ? o->sqlstate : NULL},
+        {"error", here && o->error[0] ? o->error : NULL}, {"meaning", row->meaning});
+}
+
 static void tell_state(const struct server *s, enum status status, const struct observation *o,
                        const struct fleet_change *change)
 {
     const struct fault_row *row = fault_row(o->fault);
 
-    if (change->before == change->after)
+    if (change->before == change->after) {
+        if (change->after == STATE_DOWN && change->fault_before != change->fault_after)
+            tell_other_fault(s, status, o, change);
         return;
+    }
     if (change->after == STATE_DOWN)
         LOG(WARN, "Server is down", WHO(s, status), {"probe", probe_kind_name(o->probe)},
             {"phase", phase_name(o->phase)}, {"class", fault_class_name(row->class)},

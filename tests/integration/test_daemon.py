@@ -231,3 +231,31 @@ def test_the_environment_of_libpq_is_fenced_off(lab, trust, exporter, scratch):
                      "PGCHANNELBINDING": "require", "PGTARGETSESSIONATTRS": "standby"})
     metrics = daemon.settled()
     assert metrics.value("pgtls_up") == 1, metrics.all("pgtls_fault_active")
+
+
+def test_the_logs_last_word_is_the_fault_of_now(lab, exporter):
+    """Down for one reason and then for another: a line for each, and none for the probes between."""
+    with lab.new_postgres(hba="host all nobody 127.0.0.0/8 trust\n", client_ca=None, roles=False) as server:
+        server.stop()
+        daemon = exporter(one_cluster({"write": endpoint_of(server, user="postgres", sslmode="require")}))
+
+        def fault(name):
+            daemon.until(lambda m: m.all("pgtls_fault_active", fault=name), what=name)
+
+        def told():
+            return [(re.search(r'msg="([^"]+)"', line)[1], re.search(r" fault=(\S+)", line)[1])
+                    for line in daemon.log().splitlines() if " fault=" in line]
+
+        fault("tcp_refused")
+        daemon.until(lambda m: m.value("pgtls_probe_failures_total", **{"class": "network"}, probe="inspect") >= 3)
+        assert told() == [("Server is down", "tcp_refused")]
+        server.start()
+        fault("hba_no_entry_ssl")
+        (line,) = [line for line in daemon.log().splitlines() if " fault=hba_no_entry_ssl " in line]
+        for part in ("level=WARN", 'msg="Server is still down"', "status=down", "probe=inspect", "phase=startup",
+                     "class=hba", "before=", "sqlstate=28000", "error=", "meaning="):
+            assert part in line, (part, line)
+        before = told()
+        daemon.until(lambda m: m.value("pgtls_probe_failures_total", **{"class": "hba"}, probe="inspect") >= 3)
+        assert told() == before and before[0] == ("Server is down", "tcp_refused")
+        assert {message for message, _ in before[1:]} == {"Server is still down"}
