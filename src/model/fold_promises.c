@@ -13,19 +13,37 @@
  * turn, are each heard of within eight. */
 #define BACKEND_KEPT_INTERVALS 10
 
+/* For how long a back end counts in the role that it had. Somebody who was met just once may never
+ * be met again: a standby, say, that a balancer still took for one in the minute after its
+ * promotion. Who was met over a while is expected back: at most so much later, and half an
+ * interval, because intervals are not exact. So a role that was wrong is told for hardly longer
+ * than twice the time that it was; two back ends in turn never flap, nor do more of them from
+ * their second round on. */
+static int64_t counts_for_ns(const struct server_state *s, const struct backend_seen *b)
+{
+    int64_t interval_ns = s->config->login_interval_ns;
+    int64_t known_ns = b->last_monotonic_ns - b->first_monotonic_ns;
+
+    return (known_ns < 2 * interval_ns ? 2 * interval_ns : known_ns) + interval_ns / 2;
+}
+
 static void forget_backends(struct server_state *s, int64_t now_ns)
 {
     int64_t kept_ns = BACKEND_KEPT_INTERVALS * s->config->login_interval_ns;
     size_t n = 0;
 
     for (size_t i = 0; i < s->n_backends; i++) {
-        if (now_ns - s->backends[i].last_monotonic_ns <= kept_ns)
-            s->backends[n++] = s->backends[i];
+        struct backend_seen *b = &s->backends[i];
+        int64_t age_ns = now_ns - b->last_monotonic_ns;
+
+        b->counts = age_ns <= counts_for_ns(s, b);
+        if (age_ns <= kept_ns)
+            s->backends[n++] = *b;
     }
     s->n_backends = n;
 }
 
-/* Its place: where it stood, a free one, or that of the one heard of longest ago. */
+/* Its place: where it stood, a free one (of nobody), or that of the one heard of longest ago. */
 static struct backend_seen *place_of(struct server_state *s, const char *address)
 {
     struct backend_seen *oldest = &s->backends[0];
@@ -36,7 +54,19 @@ static struct backend_seen *place_of(struct server_state *s, const char *address
         if (s->backends[i].last_monotonic_ns < oldest->last_monotonic_ns)
             oldest = &s->backends[i];
     }
-    return s->n_backends < MAX_BACKENDS ? &s->backends[s->n_backends++] : oldest;
+    if (s->n_backends < MAX_BACKENDS)
+        oldest = &s->backends[s->n_backends++];
+    *oldest = (struct backend_seen){.in_recovery = VERDICT_UNKNOWN};
+    return oldest;
+}
+
+/* Since when the one in this place plays the role that it has now. */
+static int64_t role_since(const struct backend_seen *b, const struct observation *o, int64_t now_ns)
+{
+    /* Nobody's place is in no recovery that is known, so it never is the same. */
+    bool same = b->in_recovery == o->in_recovery && b->read_only == o->read_only;
+
+    return same ? b->first_monotonic_ns : now_ns;
 }
 
 static void summarize(struct server_state *s)
@@ -47,6 +77,8 @@ static void summarize(struct server_state *s)
     for (size_t i = 0; i < s->n_backends; i++) {
         const struct backend_seen *b = &s->backends[i];
 
+        if (!b->counts)
+            continue;
         if (s->in_recovery != VERDICT_YES && b->in_recovery != VERDICT_UNKNOWN)
             s->in_recovery = b->in_recovery;
         if (b->lag_known && b->lag_ns >= s->lag_ns)
@@ -71,12 +103,14 @@ void fold_backend(struct server_state *s, const struct observation *o, int64_t n
                                .read_only = o->read_only,
                                .lag_known = o->lag_known,
                                .lag_ns = o->lag_ns,
-                               .last_monotonic_ns = now_ns};
+                               .first_monotonic_ns = role_since(b, o, now_ns),
+                               .last_monotonic_ns = now_ns,
+                               .counts = true};
     str_copy(b->address, sizeof b->address, o->backend);
     summarize(s);
 }
 
-/* The back end that plays the role worst, or NULL: none has answered lately. */
+/* The back end that plays the role worst, or NULL: none has answered. */
 static const struct backend_seen *worst_backend(const struct server_state *s)
 {
     const struct backend_seen *worst = NULL;
@@ -86,6 +120,8 @@ static const struct backend_seen *worst_backend(const struct server_state *s)
         const struct backend_seen *b = &s->backends[i];
         enum verdict one = role_played(s->config->promises.role, b->in_recovery, b->read_only);
 
+        if (!b->counts)
+            continue;
         if (worst && (so_far == VERDICT_NO || one == VERDICT_YES))
             continue;
         if (!worst || one != so_far) {

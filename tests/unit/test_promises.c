@@ -342,6 +342,56 @@ static void test_back_ends_take_turns_without_flapping(void **state)
     fleet_free(fleet);
 }
 
+/* The read address of an endpoint that promises a standby: logins in turn, an interval apart, each
+ * met by the back end of that letter. Capitals are primaries. Says of each whether it was kept. */
+static void assert_turns(const char *met, const char *kept)
+{
+    struct server reading = fixture_server("c", "read", "a:1");
+    struct fleet *fleet = fleet_new();
+    int64_t now_ns = clock_monotonic_ns();
+    char got[64] = "";
+    struct server_state *s;
+
+    reading.promises.role = ROLE_READ_ONLY;
+    assert_true(fixture_watch(fleet, fixture_set(&reading, 1, REQUIRE_ANY)));
+    s = server(fleet, 0);
+    fixture_apply(s, fixture_inspect());
+    for (size_t i = 0; met[i]; i++) {
+        char name[] = {(char)(met[i] | 0x20), '\0'};
+
+        /* No interval is exact: a tenth more, a tenth less. */
+        now_ns += s->config->login_interval_ns / 10 * (i % 2 ? 11 : 9);
+        fixture_apply_at(s, answer(name, met[i] & 0x20 ? 1 : -1), now_ns);
+        got[i] = s->promises[PROMISE_READ_ONLY].kept == Y ? '+' : '-';
+    }
+    assert_string_equal(got, kept);
+    fleet_free(fleet);
+}
+
+static void test_a_role_met_in_passing_is_soon_forgotten(void **state)
+{
+    (void)state;
+    assert_turns("aaaaaaaaaa", "++++++++++");
+    /* b was promoted, and reached this way once more, or twice; PgtlsPromiseBroken waits for the
+     * sixth in a row. */
+    assert_turns("ababaBaaaaaaaaa", "+++++---+++++++");
+    assert_turns("ababBBaaaaaaaaa", "++++----+++++++");
+    /* Nobody else is there: each answer is the news. */
+    assert_turns("aaAAaa", "++--++");
+    /* Met for longer, it is told of for about as long again, never for more than ten. */
+    assert_turns("aBBBBBaaaaaaaaa", "+---------+++++");
+    assert_turns("BBBBBBBBBBBBBBBBaaaaaaaaaaaa", "--------------------------++");
+}
+
+static void test_a_role_met_again_and_again_never_flaps(void **state)
+{
+    (void)state;
+    assert_turns("aBaBaBaBaBaB", "+-----------");
+    assert_turns("abCabCabCabC", "++----------");
+    assert_turns("abcDabcDabcDabcD", "+++---+---------");
+    assert_turns("abcdefgHabcdefgHabcdefgHabcdefgH", "+++++++---+++++-----------------");
+}
+
 static void test_a_ninth_back_end_takes_the_oldest_place(void **state)
 {
     struct fleet *fleet = watch(1, REQUIRE_ANY);
@@ -422,6 +472,8 @@ int main(void)
         cmocka_unit_test(test_endpoints),
         cmocka_unit_test(test_a_server_is_judged_when_it_is_known),
         cmocka_unit_test(test_back_ends_take_turns_without_flapping),
+        cmocka_unit_test(test_a_role_met_in_passing_is_soon_forgotten),
+        cmocka_unit_test(test_a_role_met_again_and_again_never_flaps),
         cmocka_unit_test(test_in_words),
         cmocka_unit_test(test_news_come_once),
         cmocka_unit_test(test_a_reload_brings_news),

@@ -78,7 +78,9 @@ struct backend_seen {
     enum verdict in_recovery, read_only;
     bool lag_known;
     int64_t lag_ns;
+    int64_t first_monotonic_ns; /* since it plays this role */
     int64_t last_monotonic_ns;
+    bool counts; /* else it is remembered only to know it again */
 };
 
 struct promise_state {
