@@ -91,11 +91,10 @@ class Site:
 
     def alerts(self):
         """Whatever was pending or firing about an endpoint at any time until now. (That probes are
-        late says something about the machine at these short intervals, and nothing about servers. News,
-        of severity info, raises nobody: a back end seen for the first time has a new certificate.)"""
+        late says something about the machine at these short intervals, and nothing about servers.)"""
         found = self.prometheus.query(
             'count by (alertname, pg_endpoint, server) '
-            '(count_over_time(ALERTS{pg_cluster!="",severity!="info",alertname!="PgtlsProbesStale"}[1h]))')
+            '(count_over_time(ALERTS{pg_cluster!="",alertname!="PgtlsProbesStale"}[1h]))')
         return {(one["metric"]["alertname"], one["metric"]["pg_endpoint"], one["metric"].get("server"))
                 for one in found}
 
