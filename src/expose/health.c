@@ -124,14 +124,71 @@ static int append(const char *bytes, size_t n, void *to)
     return ((struct buf *)to)->failed ? -1 : 0;
 }
 
-static json_t *document_json(struct document *d, enum status status)
+/* Where the cluster that was asked for by name lives, if it is configured at all. */
+static json_t *shard_json(const struct health_query *query)
+{
+    const struct shard *shard = &query->shard;
+
+    if (shard->total <= 1)
+        return json_null();
+    return json_pack("{s:I, s:I, s:o}", "ordinal", (json_int_t)shard->ordinal, "total",
+                     (json_int_t)shard->total, "wanted",
+                     query->cluster ? json_integer(shard_of(query->cluster, shard->total))
+                                    : json_null());
+}
+
+static bool cluster_is_here(const struct document *d)
+{
+    for (size_t i = 0; i < d->view->set->n_endpoints; i++) {
+        if (strcmp(d->view->set->endpoints[i].cluster, d->query->cluster) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Why there is nothing to tell. */
+static void explain_nothing(const struct document *d, struct buf *to)
+{
+    const struct health_query *query = d->query;
+    bool sharded = query->shard.total > 1;
+    unsigned home = query->cluster && sharded ? shard_of(query->cluster, query->shard.total)
+                                              : query->shard.ordinal;
+
+    if (home != query->shard.ordinal)
+        buf_addf(to,
+                 "No cluster of this name is watched here: if it is configured, it belongs to "
+                 "the exporter with --shard=%u of --total-shards=%u. This is shard %u.",
+                 home, query->shard.total, query->shard.ordinal);
+    else if (query->cluster && !cluster_is_here(d))
+        buf_add_str(to, "No cluster of this name is configured.");
+    else if (query->cluster)
+        buf_add_str(to, "The cluster has no endpoint of this name.");
+    else if (query->endpoint)
+        buf_add_str(to, "No endpoint of this name is watched here.");
+    else
+        buf_add_str(to, "Nothing is watched here.");
+}
+
+static json_t *message_json(const struct document *d, size_t n)
+{
+    struct buf text = BUF_INIT(512);
+    json_t *json;
+
+    if (n == 0)
+        explain_nothing(d, &text);
+    json = health_text(n == 0 ? buf_text(&text) : NULL);
+    buf_deinit(&text);
+    return json;
+}
+
+static json_t *document_json(struct document *d, enum status status, size_t n)
 {
     json_t *json = json_pack(
-        "{s:i, s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "schema", 1, "status", status_name(status),
-        "time", health_time(d->realtime_ns), "counts", "ok", (json_int_t)d->counts[STATUS_OK],
-        "degraded", (json_int_t)d->counts[STATUS_DEGRADED], "down",
-        (json_int_t)d->counts[STATUS_DOWN], "unknown", (json_int_t)d->counts[STATUS_UNKNOWN],
-        "maintenance", (json_int_t)d->paused);
+        "{s:i, s:s, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "schema", 1, "status",
+        status_name(status), "time", health_time(d->realtime_ns), "message", message_json(d, n),
+        "shard", shard_json(d->query), "counts", "ok", (json_int_t)d->counts[STATUS_OK], "degraded",
+        (json_int_t)d->counts[STATUS_DEGRADED], "down", (json_int_t)d->counts[STATUS_DOWN],
+        "unknown", (json_int_t)d->counts[STATUS_UNKNOWN], "maintenance", (json_int_t)d->paused);
     json_t *endpoints = concatenate(d->endpoints, STATUS_COUNT, NULL);
 
     if (d->query->brief)
@@ -160,7 +217,7 @@ int health_document(struct fleet_view *view, const struct health_query *query, s
         }
     }
     status = n > 0 ? overall(&d, n) : STATUS_UNKNOWN;
-    json = document_json(&d, status);
+    json = document_json(&d, status, n);
     if (!json || d.failed ||
         json_dump_callback(json, append, to, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0) {
         json_decref(json);

@@ -195,7 +195,7 @@ static bool split_names(const char *rest, char names[NAMES_MAX], struct health_q
 
 static void health(struct site *site, const struct request *request, struct reply *reply)
 {
-    struct health_query query = {.require = REQUIRE_ALL};
+    struct health_query query = {.require = REQUIRE_ALL, .shard = site->self->shard};
     struct fleet_view *view;
     char names[NAMES_MAX];
     const char *wrong = request->too_many_arguments ? "too many parameters" : NULL;

@@ -64,7 +64,10 @@ def test_shards_watch_everything_once(exporter, configuration, scratch):
         listed = {(e["cluster"], e["endpoint"]) for e in daemon.health()["endpoints"]}
         assert listed == found
         other = next(c for c in CLUSTERS if home[c] != shard)
-        assert daemon.get(f"/health/database/{other}").status == 404
+        answer = daemon.get(f"/health/database/{other}/write")
+        assert answer.status == 404
+        assert answer.json()["shard"] == {"ordinal": shard, "total": SHARDS, "wanted": home[other]}
+        assert f"--shard={home[other]} of --total-shards={SHARDS}" in answer.json()["message"]
         seen += sorted(found)
     assert len(seen) == len(set(seen)) and set(seen) == everything
 

@@ -352,6 +352,51 @@ static void test_selection_and_brief(void **state)
     fleet_free(fleet);
 }
 
+/* "c" is configured and watched here; "orders" lives in shard 0 of 3 (docs/scaling.md). */
+static void test_an_empty_selection_says_why(void **state)
+{
+    static const enum state states[] = {STATE_UP};
+    static const struct {
+        const char *cluster, *endpoint;
+        struct shard shard;
+        int wanted; /* -1: null, -2: the whole shard is */
+        const char *message;
+    } rows[] = {
+        {NULL, NULL, {0, 1}, -2, NULL},
+        {"c", NULL, {0, 0}, -2, NULL},
+        {"x", NULL, {0, 1}, -2, "No cluster of this name is configured."},
+        {"c", "x", {0, 1}, -2, "The cluster has no endpoint of this name."},
+        {NULL, "x", {0, 1}, -2, "No endpoint of this name is watched here."},
+        {NULL, NULL, {1, 3}, -1, NULL},
+        {"orders", NULL, {0, 3}, 0, "No cluster of this name is configured."},
+        {"orders",
+         "write",
+         {1, 3},
+         0,
+         "No cluster of this name is watched here: if it is configured, it belongs to the exporter "
+         "with --shard=0 of --total-shards=3. This is shard 1."},
+    };
+    struct fleet *fleet = fleet_in(states, 1, 1, REQUIRE_ALL);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct answer answer = ask(fleet, (struct health_query){.require = REQUIRE_ALL,
+                                                                .cluster = rows[i].cluster,
+                                                                .endpoint = rows[i].endpoint,
+                                                                .shard = rows[i].shard});
+
+        assert_int_equal(answer.status, rows[i].message ? 404 : 200);
+        assert_text(answer.json, "message", rows[i].message);
+        assert_int_equal(json_is_null(at(answer.json, "shard")), rows[i].wanted == -2);
+        if (rows[i].wanted == -1)
+            assert_text(answer.json, "shard.wanted", NULL);
+        else if (rows[i].wanted >= 0)
+            assert_int_equal(json_integer_value(at(answer.json, "shard.wanted")), rows[i].wanted);
+        json_decref(answer.json);
+    }
+    fleet_free(fleet);
+}
+
 static void test_a_small_buffer_is_an_error(void **state)
 {
     static const enum state states[] = {STATE_UP};
@@ -438,7 +483,7 @@ static void test_keys_are_the_ones_promised(void **state)
     show(view->servers[0], 1, 0);
     show(view->servers[1], 2, 0); /* with all there is to say when they differ */
     fleet_view_unref(view);
-    answer = ask(fleet, everything);
+    answer = ask(fleet, (struct health_query){.require = REQUIRE_ALL, .shard = {0, 2}});
     collect(answer.json, "", &found);
     expose_print_names(&promised);
     keys = strstr(buf_text(&promised), "json ");
@@ -463,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_an_old_result_is_unknown),
         cmocka_unit_test(test_our_own_side_is_unknown_with_a_reason),
         cmocka_unit_test(test_selection_and_brief),
+        cmocka_unit_test(test_an_empty_selection_says_why),
         cmocka_unit_test(test_a_small_buffer_is_an_error),
         cmocka_unit_test(test_sessions_and_their_latest_drop),
         cmocka_unit_test(test_keys_are_the_ones_promised),
