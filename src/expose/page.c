@@ -337,6 +337,7 @@ static void add_cells(struct buf *to, const struct glance *g, bool marked)
     part_sessions(to, g);
     buf_add_str(to, "</td>\n<td data-label=\"Steps\">");
     part_steps(to, g);
+    part_hour(to, g);
     buf_add_str(to, "</td>\n<td data-label=\"Certificate\">");
     part_certificate(to, g);
     buf_add_str(to, "</td></tr>\n");

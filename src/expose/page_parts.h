@@ -42,6 +42,13 @@ void part_finding(struct buf *to, const struct glance *g);
 /* The steps of its latest probes as one bar, with their sum. */
 void part_steps(struct buf *to, const struct glance *g);
 
+/* Its last hour, a point per minute, those with failures marked; nothing before there is a result.
+ */
+void part_hour(struct buf *to, const struct glance *g);
+
+/* Its latest probes, a bar each on one scale. */
+void part_probes(struct buf *to, const struct glance *g);
+
 /* How long its certificates are still good: a bar of the lifetime that is left. */
 void part_certificate(struct buf *to, const struct glance *g);
 

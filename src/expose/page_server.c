@@ -77,6 +77,18 @@ static void section_steps(struct buf *to, const struct glance *g)
     section_end(to);
 }
 
+static void section_lately(struct buf *to, const struct glance *g)
+{
+    if (!g->s->history)
+        return;
+    section(to, "Last hour");
+    part_hour(to, g);
+    section_end(to);
+    section(to, "Latest probes");
+    part_probes(to, g);
+    section_end(to);
+}
+
 static void section_connection(struct buf *to, const struct glance *g)
 {
     const struct server_state *s = g->s;
@@ -218,6 +230,7 @@ static void add_page(struct buf *to, const struct glance *g)
     part_finding(to, g);
     section_end(to);
     section_steps(to, g);
+    section_lately(to, g);
     section_promises(to, g);
     section_connection(to, g);
     section_certificates(to, g);

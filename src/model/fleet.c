@@ -127,6 +127,7 @@ void server_state_unref(struct server_state *s)
     free(s->labels);
     free(s->sessions);
     free(s->backends);
+    free(s->history);
     for (int kind = 0; kind < PROBE_COUNT; kind++)
         free(s->probes[kind].error);
     free(s);

@@ -189,6 +189,14 @@ static enum fault fault_of_state(const struct server_state *s)
     return p ? p->fault : FAULT_NONE;
 }
 
+static void fold_history(struct server_state *s, const struct observation *o, int64_t now_ns)
+{
+    if (!s->history)
+        s->history = calloc(1, sizeof *s->history);
+    if (s->history)
+        history_add(s->history, o, now_ns);
+}
+
 static void fold_observation(struct server_state *s, const struct observation *o,
                              int64_t next_interval_ns, int64_t now_ns)
 {
@@ -203,6 +211,7 @@ static void fold_observation(struct server_state *s, const struct observation *o
         p->internal_errors[row->internal]++;
     } else {
         fold_result(s, p, o);
+        fold_history(s, o, now_ns);
         fold_phases(s, o);
         fold_server(s, o);
         if (o->expected != FAULT_NONE && o->probe == PROBE_INSPECT)

@@ -290,6 +290,34 @@ static void test_empty(void **state)
     fleet_free(fleet);
 }
 
+static void test_the_last_hour_and_the_latest_probes(void **state)
+{
+    struct server server = fixture_server("c", "write", "db:5432");
+    struct fleet *fleet;
+    struct fleet_view *view;
+    struct buf one = BUF_INIT(PAGE_MAX), text;
+
+    (void)state;
+    server.login = false;
+    fleet = fleet_of(&server, 1);
+    text = page_text(fleet, (struct page_query){0}, NULL);
+    assert_null(strstr(buf_text(&text), "last hour"));
+    buf_deinit(&text);
+    apply(fleet, 0, fixture_inspect());
+    text = page_text(fleet, (struct page_query){0}, NULL);
+    assert_non_null(strstr(buf_text(&text), "last hour: slowest 15.00 ms</span>"));
+    buf_deinit(&text);
+    apply(fleet, 0, fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP));
+    view = fleet_view(fleet);
+    assert_true(page_of_server(view, &site, "c", "write", "db:5432", &one));
+    fleet_view_unref(view);
+    assert_non_null(strstr(buf_text(&one), ", failures in 1 minute</span>"));
+    assert_non_null(strstr(buf_text(&one), "inspect</th>"));
+    assert_non_null(strstr(buf_text(&one), "✕ <a class=\"fault\" href=\"fault?id=tcp_refused\">"));
+    buf_deinit(&one);
+    fleet_free(fleet);
+}
+
 static void test_every_fault_has_a_page(void **state)
 {
     (void)state;
@@ -316,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_hostile_text_stays_text),
         cmocka_unit_test(test_a_large_fleet_comes_in_pieces_and_stops),
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_the_last_hour_and_the_latest_probes),
         cmocka_unit_test(test_every_fault_has_a_page),
     };
 

@@ -5,6 +5,7 @@
  * Threads: probes publish from their workers, readers read from the HTTP thread, the set is swapped
  * from the main thread. Each server has its own short lock; the list of servers is an immutable,
  * counted view, so that a reload never waits for a scrape nor a scrape for a reload. */
+#include "pgtls/model/history.h"
 #include "pgtls/model/observation.h"
 #include "pgtls/model/server.h"
 
@@ -137,6 +138,8 @@ struct server_state {
     int64_t lag_ns; /* the largest of the back ends' */
     struct promise_state promises[PROMISE_COUNT];
     struct sslmode_facts sslmodes;
+
+    struct history *history; /* NULL until there is a result, and when memory ran out */
 
     struct session_state *sessions; /* as in config; none when memory ran out */
     size_t n_sessions;
