@@ -8,6 +8,8 @@ if(PGTLS_SANITIZE)
   target_compile_options(project_hardening INTERFACE
     -fsanitize=${PGTLS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(project_hardening INTERFACE -fsanitize=${PGTLS_SANITIZE})
+  # Compilers differ in what they define themselves (clang 14: nothing).
+  target_compile_definitions(project_hardening INTERFACE PGTLS_SANITIZED)
 else()
   target_compile_options(project_hardening INTERFACE
     -fstack-protector-strong -fstack-clash-protection

@@ -26,7 +26,7 @@ static void raise_descriptor_limit(void)
 /* Passwords pass through this memory: no core image, no look from other processes. */
 static void protect_memory(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef PGTLS_SANITIZED
     prctl(PR_SET_DUMPABLE, 0);
 #endif
 }

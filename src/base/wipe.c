@@ -20,7 +20,7 @@ void wipe_environment(void)
     }
 }
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__GLIBC__) && !defined(PGTLS_SANITIZED)
 
 /* Larger blocks hold no secrets but in their own right (a passfile, which its reader wipes); they
  * are often the kernel's, which gives out no page unwiped, and may never have been touched. */
@@ -39,14 +39,18 @@ void free(void *memory)
     __libc_free(memory);
 }
 
-/* One that moves leaves nothing behind. */
+/* One that moves leaves nothing behind, nor does what a smaller one gives back (all, at size 0). */
 void *realloc(void *memory, size_t size)
 {
     size_t old = memory ? malloc_usable_size(memory) : 0;
     void *moved;
 
-    if (old == 0 || old > MAX_WIPED || size <= old)
+    if (old == 0 || old > MAX_WIPED)
         return __libc_realloc(memory, size);
+    if (size <= old) {
+        str_wipe((char *)memory + size, old - size);
+        return __libc_realloc(memory, size);
+    }
     moved = malloc(size);
     if (!moved)
         return NULL;

@@ -1,0 +1,89 @@
+/* What free() and realloc() give back holds nothing any more. */
+#include "pgtls/base/wipe.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SIZE  1024
+#define INNER 256 /* the allocator's own notes stand at both ends of what it got back */
+
+#if defined(__GLIBC__) && !defined(PGTLS_SANITIZED)
+
+static char *secrets(void)
+{
+    char *memory = malloc(SIZE);
+
+    assert_non_null(memory);
+    memset(memory, 'S', SIZE);
+    return memory;
+}
+
+/* How much of a secret is left in memory that is nobody's; volatile, for the compiler knows that.
+ */
+static size_t left(uintptr_t at, size_t from)
+{
+    const volatile char *memory = (const volatile char *)at; // NOLINT(performance-no-int-to-ptr)
+    size_t n = 0;
+
+    for (size_t i = from + INNER / 4; i < SIZE - INNER; i++)
+        n += memory[i] == 'S';
+    return n;
+}
+
+static void test_freed(void **state)
+{
+    char *memory = secrets();
+    volatile uintptr_t at = (uintptr_t)memory;
+
+    (void)state;
+    free(memory);
+    assert_int_equal(left(at, 0), 0);
+}
+
+static void test_reallocated(void **state)
+{
+    static const size_t sizes[] = {100, 64 * SIZE};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *memory = secrets(), *neighbour = secrets(), *moved;
+        volatile uintptr_t at = (uintptr_t)memory;
+
+        moved = realloc(memory, sizes[i]);
+        assert_non_null(moved);
+        assert_true(moved[0] == 'S' && moved[99] == 'S');
+        assert_int_equal(left(at, sizes[i] < SIZE ? sizes[i] : 0), 0);
+        free(moved);
+        free(neighbour);
+    }
+}
+
+#endif
+
+static void test_environment(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("PGTLS_TEST_WIPE", "kept", 1), 0);
+    wipe_environment();
+    assert_string_equal(getenv("PGTLS_TEST_WIPE"), "kept");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#if defined(__GLIBC__) && !defined(PGTLS_SANITIZED)
+        cmocka_unit_test(test_freed),
+        cmocka_unit_test(test_reallocated),
+#endif
+        cmocka_unit_test(test_environment),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
