@@ -61,7 +61,7 @@ static int load(struct run *run)
                   stderr);
         return EXIT_USAGE;
     } else {
-        run->all = setup_load(run->flags, &messages);
+        run->all = setup_load(run->flags, true, &messages);
     }
     print_messages(&messages, run->is_string);
     config_messages_deinit(&messages);

@@ -2,6 +2,7 @@
  * come to its loop, and it alone swaps generations. */
 #include "pgtls/app/daemon.h"
 
+#include "discovery.h"
 #include "setup.h"
 
 #include "pgtls/base/buf.h"
@@ -15,6 +16,7 @@
 #include "pgtls/probe/scheduler.h"
 #include "pgtls_version.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +31,7 @@
 /* How often --config.watch looks. A change counts once it looks the same twice: whoever writes a
  * file in place is done then. */
 #define WATCH_MS 1000
+#define TRIM_MS  2000
 
 struct daemon {
     const struct flags *flags;
@@ -37,10 +40,11 @@ struct daemon {
     struct scheduler *scheduler;
     struct http_server *http;
     struct config_source *source;
+    struct discovery_hub *hub;
     uint64_t files_read, files_seen; /* fingerprints: as read last, and at the latest look */
 
     uv_loop_t loop;
-    uv_timer_t on_look;
+    uv_timer_t on_look, on_trim;
     uv_signal_t on_term, on_int, on_hup;
     uv_async_t on_request;
 
@@ -88,7 +92,7 @@ int daemon_check(const struct flags *flags)
         return 1;
     if (!setup_shard(flags, &shard))
         return 2;
-    set = setup_load(flags, &messages);
+    set = setup_load(flags, false, &messages);
     setup_print_messages(&messages);
     if (set) {
         printf("%s: good: %zu endpoint%s, %zu server%s, %zu warning%s\n",
@@ -151,25 +155,40 @@ static bool nothing_to_reload(const struct daemon *d, char *reason, size_t size)
     return true;
 }
 
-/* For pgtls_config_file_valid. What could not be shown is not: nothing depends on it. */
-static void show_files(struct daemon *d)
+/* For pgtls_config_file_valid and pgtls_discovery_*. What could not be shown is not: nothing
+ * depends on it. */
+static void show_inputs(struct daemon *d)
 {
     struct config_input_state state;
-    struct self_files *files;
-    size_t n = 0;
+    struct self_inputs *inputs;
+    size_t n = discovery_hub_count(d->hub);
 
     for (size_t i = 0; config_source_input(d->source, i, &state); i++)
         n += state.is_file;
-    files = self_files_new(n);
-    if (!files)
+    inputs = self_inputs_new(n);
+    if (!inputs)
         return;
-    for (size_t i = files->n = 0; config_source_input(d->source, i, &state); i++) {
-        struct self_file file = {state.is_file ? strdup(state.name) : NULL, state.valid};
+    for (size_t i = inputs->n = 0; config_source_input(d->source, i, &state); i++) {
+        struct self_input input = {.name = state.is_file ? strdup(state.name) : NULL,
+                                   .valid = state.valid};
 
-        if (file.name)
-            files->items[files->n++] = file;
+        if (input.name)
+            inputs->items[inputs->n++] = input;
     }
-    self_show_files(&d->self, files);
+    discovery_hub_tell(d->hub, inputs);
+    self_show_inputs(&d->self, inputs);
+}
+
+/* What discovery finds has gauges of its own. */
+static bool all_files_good(const struct daemon *d)
+{
+    struct config_input_state state;
+
+    for (size_t i = 0; config_source_input(d->source, i, &state); i++) {
+        if (state.is_file && !state.valid)
+            return false;
+    }
+    return true;
 }
 
 static void tell_loaded(const struct daemon *d, const struct endpoint_set *set)
@@ -199,34 +218,57 @@ static void tell_trouble(const struct daemon *d, bool ok)
         LOG(ERROR, "Configuration not loaded", {NULL, NULL});
 }
 
-/* Builds from what was read and swaps the generation in. What has errors stays as it was before,
- * all of it if need be; false then, with the errors as the reason. */
+/* Builds from what was read, and again when that says to look at files of targets. */
+static struct endpoint_set *build(struct daemon *d, struct config_messages *messages)
+{
+    struct endpoint_set *set = config_source_build(d->source, messages);
+
+    log_messages(messages);
+    if (set && discovery_hub_watch(d->hub, set)) {
+        endpoint_set_unref(set);
+        config_messages_deinit(messages);
+        set = config_source_build(d->source, messages);
+        log_messages(messages);
+    }
+    return set;
+}
+
+/* What a generation that is gone leaves to the allocator goes back to the system, once its last
+ * readers have let go of it. */
+static void on_trim(uv_timer_t *timer)
+{
+    (void)timer;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
+/* Swaps in what is built. What has errors stays as it was before, all of it if need be; false then,
+ * with the errors as the reason. */
 static bool rebuild(struct daemon *d, char *reason, size_t size)
 {
     struct config_messages messages = {0};
-    struct endpoint_set *set = config_source_build(d->source, &messages);
+    struct endpoint_set *set = build(d, &messages);
     bool ok, all;
 
-    log_messages(&messages);
     if (set) {
         shard_keep(set, d->self.shard);
         drop_unsupported(set);
     }
     ok = set && fleet_set(d->fleet, set);
-    all = ok && config_source_all_good(d->source);
+    all = ok && all_files_good(d);
     reason[0] = '\0';
-    show_files(d);
+    show_inputs(d);
     atomic_store(&d->self.reload_successful, all);
-    if (all)
-        atomic_store(&d->self.reload_success_realtime_ns, clock_realtime_ns());
     if (ok) {
         scheduler_watch(d->scheduler, d->fleet);
         tell_loaded(d, set);
+        uv_timer_start(&d->on_trim, on_trim, TRIM_MS, 0);
     }
-    if (!all) {
+    if (!all)
         list_errors(&messages, reason, size);
+    if (!ok || !config_source_all_good(d->source))
         tell_trouble(d, ok);
-    }
     config_messages_deinit(&messages);
     endpoint_set_unref(set);
     return d->self.ready ? all : ok;
@@ -235,9 +277,26 @@ static bool rebuild(struct daemon *d, char *reason, size_t size)
 /* Reads the files, too. */
 static bool reload(struct daemon *d, char *reason, size_t size)
 {
+    bool ok;
+
     d->files_read = d->files_seen = config_source_fingerprint(d->source);
     config_source_read(d->source);
-    return rebuild(d, reason, size);
+    ok = rebuild(d, reason, size);
+    if (atomic_load(&d->self.reload_successful))
+        atomic_store(&d->self.reload_success_realtime_ns, clock_realtime_ns());
+    return ok;
+}
+
+static void on_news(void *context)
+{
+    char reason[REASON_SIZE];
+
+    rebuild(context, reason, sizeof reason);
+}
+
+static void on_fared(void *context)
+{
+    show_inputs(context);
 }
 
 /* --config.watch */
@@ -349,6 +408,7 @@ static void watch_signal(struct daemon *d, uv_signal_t *handle, uv_signal_cb cal
 
 static bool start(struct daemon *d)
 {
+    const struct discovery_callbacks discovery = {.news = on_news, .fared = on_fared, .context = d};
     struct scheduler_options options = {.workers = (unsigned)d->flags->workers};
     char error[256] = "out of memory", reason[REASON_SIZE];
 
@@ -356,7 +416,9 @@ static bool start(struct daemon *d)
     d->source = setup_source(d->flags);
     if (!d->source)
         return false;
-    d->scheduler = d->fleet ? scheduler_start(&options, &d->self, error, sizeof error) : NULL;
+    d->hub = discovery_hub_new(&d->loop, d->source, &discovery);
+    d->scheduler =
+        d->fleet && d->hub ? scheduler_start(&options, &d->self, error, sizeof error) : NULL;
     if (!d->scheduler) {
         LOG(ERROR, "Cannot start", {"error", error});
         return false;
@@ -388,6 +450,7 @@ static void stop(struct daemon *d)
         http_server_stop(d->http, STOP_GRACE_NS);
     if (d->scheduler)
         scheduler_stop(d->scheduler);
+    discovery_hub_free(d->hub);
     fleet_free(d->fleet);
     config_source_free(d->source);
     self_deinit(&d->self);
@@ -427,6 +490,7 @@ int daemon_run(const struct flags *flags)
     uv_async_init(&d.loop, &d.on_request, on_reload_request);
     d.on_request.data = &d;
     uv_timer_init(&d.loop, &d.on_look);
+    uv_timer_init(&d.loop, &d.on_trim);
     d.on_look.data = &d;
     watch_signal(&d, &d.on_term, on_end, SIGTERM);
     watch_signal(&d, &d.on_int, on_end, SIGINT);

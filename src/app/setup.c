@@ -1,6 +1,7 @@
 /* What every command of the program begins with. */
 #include "setup.h"
 
+#include "discovery_once.h"
 #include "pgtls/base/wipe.h"
 #include "pgtls/pg/login.h"
 
@@ -64,7 +65,8 @@ struct config_source *setup_source(const struct flags *flags)
     return NULL;
 }
 
-struct endpoint_set *setup_load(const struct flags *flags, struct config_messages *messages)
+struct endpoint_set *setup_load(const struct flags *flags, bool discover,
+                                struct config_messages *messages)
 {
     struct config_source *source = setup_source(flags);
     struct endpoint_set *set = NULL;
@@ -72,6 +74,8 @@ struct endpoint_set *setup_load(const struct flags *flags, struct config_message
     if (source) {
         config_source_read(source);
         set = config_source_build(source, messages);
+        if (discover)
+            set = discovery_once(source, set, messages);
     }
     config_source_free(source);
     return set;

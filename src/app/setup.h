@@ -11,8 +11,10 @@ void setup_process(void);
  * that there is no memory. */
 struct config_source *setup_source(const struct flags *flags);
 
-/* Reads and builds it once. */
-struct endpoint_set *setup_load(const struct flags *flags, struct config_messages *messages);
+/* Reads and builds it once; `discover`: with what its discovery finds now, which may take some
+ * seconds. */
+struct endpoint_set *setup_load(const struct flags *flags, bool discover,
+                                struct config_messages *messages);
 
 /* True after saying on stderr that there is neither, so nothing to `what` ("watch"). */
 bool setup_nothing_to_load(const char *config_file, const char *what);

@@ -1,6 +1,8 @@
 /* Files that somebody else names. */
 #include "pgtls/base/file.h"
 
+#include "pgtls/base/str.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -74,4 +76,26 @@ int file_open(const char *path, size_t max, char *error, size_t size)
     if (fd >= 0)
         close(fd);
     return -1;
+}
+
+static uint64_t hash_number(uint64_t hash, uint64_t number)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%llu,", (unsigned long long)number);
+    return str_hash(hash, text);
+}
+
+uint64_t file_fingerprint(uint64_t hash, const char *path)
+{
+    struct stat st;
+
+    hash = str_hash(hash, path);
+    if (stat(path, &st) != 0)
+        return hash_number(hash, 0);
+    hash = hash_number(hash, (uint64_t)st.st_dev);
+    hash = hash_number(hash, (uint64_t)st.st_ino);
+    hash = hash_number(hash, (uint64_t)st.st_size);
+    hash = hash_number(hash, (uint64_t)st.st_mtim.tv_sec);
+    return hash_number(hash, (uint64_t)st.st_mtim.tv_nsec);
 }

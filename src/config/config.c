@@ -84,12 +84,13 @@ static void check_any_clusters(struct loading *l)
     for (size_t i = 0; i < l->n_files; i++) {
         const struct file *file = &l->files[i];
 
-        if (!file->root || file->root->kind != YAML_MAP || file->top.slots[SLOT_CLUSTERS].key)
-            return; /* there are some, or another error is in the way */
+        if (!file->root || file->root->kind != YAML_MAP || file->top.slots[SLOT_CLUSTERS].key ||
+            file->top.slots[SLOT_DISCOVERY].key)
+            return; /* there are some, or will be, or another error is in the way */
     }
     if (l->n_files > 0 && !l->first_found)
         report_error(&l->report, l->n_files == 1 ? at : (struct place){0},
-                     "no clusters: there is nothing to watch; give \"clusters\"");
+                     "no clusters: there is nothing to watch; give \"clusters\" or \"discovery\"");
 }
 
 static void load_dsn(struct loading *l, const struct load_input *input, struct origin *origin)
@@ -110,6 +111,8 @@ static void load_files(struct loading *l)
     for (size_t i = 0; i < l->n_files; i++)
         load_top(l, &l->files[i]);
     templates_read(l);
+    for (size_t i = 0; i < l->n_files; i++)
+        load_discovery(l, &l->files[i]);
     check_any_clusters(l);
     for (size_t i = 0; i < l->n_files && !l->building.failed; i++)
         load_clusters(l, &l->files[i]);
@@ -142,6 +145,7 @@ static bool loading_start(struct loading *l, const struct load_input *inputs, si
     l->building.reader.report = &l->report;
     l->building.reader.arena = arena;
     l->building.reader.depends_on = &l->set->depends_on;
+    l->building.follows = &l->set->follows;
     return true;
 }
 
@@ -193,8 +197,8 @@ static struct endpoint_set *loading_finish(struct loading *l)
     static _Atomic uint64_t generations;
     struct endpoint_set *set = l->set;
 
-    if (l->report.messages->errors == 0)
-        building_finish(&l->building, set);
+    if (l->report.messages->errors == 0 && building_finish(&l->building, set))
+        discovery_finish(l);
     building_deinit(&l->building);
     templates_deinit(l);
     names_deinit(&l->clusters);
@@ -210,7 +214,8 @@ static struct endpoint_set *loading_finish(struct loading *l)
     return set;
 }
 
-struct endpoint_set *load_inputs(struct load_input *inputs, size_t n, struct show *show,
+struct endpoint_set *load_inputs(struct load_input *inputs, size_t n,
+                                 const struct address_book *book, struct show *show,
                                  struct config_messages *messages)
 {
     struct loading l = {.n_files = 0};
@@ -219,6 +224,7 @@ struct endpoint_set *load_inputs(struct load_input *inputs, size_t n, struct sho
     if (!loading_start(&l, inputs, n, messages))
         return NULL;
     l.building.show = show;
+    l.building.book = book;
     origins = arena_alloc(l.scratch, (n + 1) * sizeof *origins);
     if (origins)
         loading_run(&l, inputs, origins, n);
@@ -237,7 +243,7 @@ struct endpoint_set *config_load_text(const char *name, const char *text, size_t
 {
     struct load_input input = {.name = name, .text = text, .len = len};
 
-    return load_inputs(&input, 1, NULL, messages);
+    return load_inputs(&input, 1, NULL, NULL, messages);
 }
 
 struct endpoint_set *config_load_dsn(const char *name, const char *dsn,
@@ -245,7 +251,7 @@ struct endpoint_set *config_load_dsn(const char *name, const char *dsn,
 {
     struct load_input input = {.name = name, .dsn = dsn};
 
-    return load_inputs(&input, 1, NULL, messages);
+    return load_inputs(&input, 1, NULL, NULL, messages);
 }
 
 struct endpoint_set *config_load_file(const char *path, struct config_messages *messages)
@@ -255,7 +261,7 @@ struct endpoint_set *config_load_file(const char *path, struct config_messages *
                                .text = bytes.text,
                                .len = bytes.len,
                                .trouble = bytes.text ? NULL : bytes.trouble};
-    struct endpoint_set *set = load_inputs(&input, 1, NULL, messages);
+    struct endpoint_set *set = load_inputs(&input, 1, NULL, NULL, messages);
 
     bytes_free(&bytes);
     return set;

@@ -9,6 +9,8 @@
 #define TEMPLATE LEVEL_BIT(LEVEL_TEMPLATE)
 #define CLUSTER  LEVEL_BIT(LEVEL_CLUSTER)
 #define ENDPOINT LEVEL_BIT(LEVEL_ENDPOINT)
+#define HTTP_SD  LEVEL_BIT(LEVEL_HTTP_SD)
+#define ANY_SD   (LEVEL_BIT(LEVEL_FILE_SD) | HTTP_SD | LEVEL_BIT(LEVEL_DNS_SD))
 
 const char *const level_names[LEVEL_COUNT] = {
     [LEVEL_TOP] = "the top of the file", [LEVEL_DEFAULTS] = "defaults",
@@ -16,7 +18,9 @@ const char *const level_names[LEVEL_COUNT] = {
     [LEVEL_ENDPOINT] = "an endpoint",    [LEVEL_LOGIN] = "login",
     [LEVEL_PROMISE] = "promise",         [LEVEL_POLICY] = "policy",
     [LEVEL_SESSION] = "session",         [LEVEL_EXPECT] = "expect",
-    [LEVEL_LIMITS] = "limits",
+    [LEVEL_LIMITS] = "limits",           [LEVEL_DISCOVERY] = "an item of discovery",
+    [LEVEL_FILE_SD] = "file_sd",         [LEVEL_HTTP_SD] = "http_sd",
+    [LEVEL_DNS_SD] = "dns_sd",
 };
 
 /* In the order of the enums they stand for. */
@@ -29,6 +33,7 @@ static const char *const requires[] = {"any", "all", NULL};
 static const char *const session_attrs[] = {"any",     "read-write",     "read-only", "primary",
                                             "standby", "prefer-standby", NULL};
 static const char *const same_certificates[] = {"false", "endpoint", "cluster", "true", NULL};
+static const char *const resolves[] = {"first", "all", NULL};
 static const char *const weak_methods[] = {"password", "md5", NULL};
 
 /* clang-format off */
@@ -40,6 +45,8 @@ const struct key config_keys[] = {
      "`endpoints` included. See [templates](#templates-and-placeholders)."},
     {"clusters", SLOT_CLUSTERS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
      "The list of clusters to watch."},
+    {"discovery", SLOT_DISCOVERY, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
+     "A list of places that tell which endpoints there are. See [discovery](discovery.md)."},
     {"modules", SLOT_MODULES, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
      "Reserved for targets that a scrape names; nothing reads it yet, and a warning says so."},
     {"limits", SLOT_LIMITS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
@@ -161,7 +168,12 @@ const struct key config_keys[] = {
      0, NULL, "5s", "Longest a probe may take as a whole."},
     {"login", SLOT_LOGIN, KEY_LOGIN, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, "true if there is a user",
      "The login probe: `true`, `false`, or a mapping of the keys below."},
-    {"require", SLOT_REQUIRE, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, requires, 0, NULL, "any",
+    {"resolve", SLOT_RESOLVE, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, resolves, 0, NULL, "first",
+     "`first`: a host is one server, reached at the first of its addresses that answers, as a client "
+     "would; `all`: each address of it is a server of its own, and they follow the DNS. See "
+     "[discovery](discovery.md#every-address-of-a-name)."},
+    {"require", SLOT_REQUIRE, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, requires, 0, NULL,
+     "any; all with `resolve: all`",
      "Of several servers, must `any` or `all` be up for the endpoint to be up?"},
     {"labels", SLOT_LABELS, KEY_LABELS, ANY_SERVER_LEVEL, 0, 128, NULL, 0, NULL, NULL,
      "Labels of your own for `pgtls_server_labels_info`: a mapping, at most 10 per server; those "
@@ -250,6 +262,49 @@ const struct key config_keys[] = {
      "quarter of them is kept in the same way."},
     {"connections_per_second", SLOT_CONNECTIONS_PER_SECOND, KEY_INTEGER, LEVEL_BIT(LEVEL_LIMITS),
      0, 1000000, NULL, 0, NULL, "0 (no limit)", "New connections per second, in all."},
+
+    {"file_sd", SLOT_FILE_SD, KEY_NODE, LEVEL_BIT(LEVEL_DISCOVERY), 0, 0, NULL, 0, NULL, NULL,
+     "Files of targets, as Prometheus's. One of these three is required."},
+    {"http_sd", SLOT_HTTP_SD, KEY_NODE, LEVEL_BIT(LEVEL_DISCOVERY), 0, 0, NULL, 0, NULL, NULL,
+     "A service that tells the targets, as for Prometheus's http_sd."},
+    {"dns_sd", SLOT_DNS_SD, KEY_NODE, LEVEL_BIT(LEVEL_DISCOVERY), 0, 0, NULL, 0, NULL, NULL,
+     "SRV records whose targets they are."},
+    {"template", SLOT_TEMPLATE, KEY_TEXT, LEVEL_BIT(LEVEL_DISCOVERY), 0, 128, NULL, 0, NULL, NULL,
+     "The template upon which targets stand whose cluster is in no file."},
+    {"cluster", SLOT_CLUSTER, KEY_TEXT, LEVEL_BIT(LEVEL_DISCOVERY), 0, 128, NULL, 0, NULL,
+     "\"{pg_cluster}\"",
+     "The cluster of a target: a text in which `{label}` stands for the target's label. With dns_sd "
+     "the only label is `__meta_dns_name`."},
+    {"endpoint", SLOT_ENDPOINT, KEY_TEXT, LEVEL_BIT(LEVEL_DISCOVERY), 0, 128, NULL, 0, NULL,
+     "\"{pg_endpoint}\", or \"default\" for a target without that label",
+     "The endpoint of a target, likewise."},
+    {"refresh_interval", SLOT_REFRESH, KEY_DURATION, ANY_SD, NS_PER_S, 86400 * NS_PER_S, NULL, 0,
+     NULL, "5m of files, which are watched besides; 60s of a service, 30s of the DNS",
+     "Time between two looks."},
+    {"files", SLOT_FILES, KEY_PATHS, LEVEL_BIT(LEVEL_FILE_SD), 0, 4096, NULL, 0, NULL, NULL,
+     "Required. A list of files, or of patterns of them (`targets/*.json`); JSON or YAML."},
+    {"names", SLOT_NAMES, KEY_TEXTS, LEVEL_BIT(LEVEL_DNS_SD), 0, 255, NULL, 0, NULL, NULL,
+     "Required. Names of SRV records, such as `_postgresql._tcp.db.example.com`."},
+    {"url", SLOT_URL, KEY_TEXT, HTTP_SD, 0, 2048, NULL, 0, NULL, NULL,
+     "Required. `http://` or `https://`; without user or password."},
+    {"timeout", SLOT_TIMEOUT, KEY_DURATION, HTTP_SD, 100 * NS_PER_MS, 120 * NS_PER_S, NULL, 0, NULL,
+     "10s", "Longest an answer may take as a whole."},
+    {"ca_file", SLOT_SSLROOTCERT, KEY_PATH, HTTP_SD, 0, 4096, NULL, 0, NULL, "the system's",
+     "Certificates to trust in place of the system's."},
+    {"cert_file", SLOT_SSLCERT, KEY_PATH, HTTP_SD, 0, 4096, NULL, 0, NULL, NULL,
+     "Client certificate; needs key_file."},
+    {"key_file", SLOT_SSLKEY, KEY_PATH, HTTP_SD, 0, 4096, NULL, 0, NULL, NULL,
+     "Its private key."},
+    {"user", SLOT_USER, KEY_TEXT, HTTP_SD, 0, 255, NULL, 0, NULL, NULL,
+     "User of HTTP's basic authentication; needs a password."},
+    {"password_file", SLOT_PASSWORD, KEY_SECRET, HTTP_SD, 0, 4096, NULL, SECRET_FILE, NULL, NULL,
+     "File that holds its password, read for every request."},
+    {"password_env", SLOT_PASSWORD, KEY_SECRET, HTTP_SD, 0, 255, NULL, SECRET_ENVIRONMENT, NULL,
+     NULL, "Environment variable that holds it."},
+    {"bearer_file", SLOT_BEARER, KEY_SECRET, HTTP_SD, 0, 4096, NULL, SECRET_FILE, NULL, NULL,
+     "File that holds a token for `Authorization: Bearer`, read for every request."},
+    {"bearer_env", SLOT_BEARER, KEY_SECRET, HTTP_SD, 0, 255, NULL, SECRET_ENVIRONMENT, NULL, NULL,
+     "Environment variable that holds it."},
 };
 /* clang-format on */
 const size_t n_config_keys = sizeof config_keys / sizeof *config_keys;

@@ -32,6 +32,10 @@ enum level {
     LEVEL_SESSION,
     LEVEL_EXPECT,
     LEVEL_LIMITS,
+    LEVEL_DISCOVERY,
+    LEVEL_FILE_SD,
+    LEVEL_HTTP_SD,
+    LEVEL_DNS_SD,
     LEVEL_COUNT
 };
 #define LEVEL_BIT(level) (1u << (level))
@@ -63,6 +67,8 @@ enum key_type {
     KEY_FAULTS,   /* a list of fault ids, or a single one */
     KEY_CLASSES,  /* the same of their classes */
     KEY_REASON,   /* a text, or false */
+    KEY_TEXTS,    /* a list of texts */
+    KEY_PATHS,    /* a list of paths */
     KEY_NODE      /* structure, walked by the caller */
 };
 
@@ -112,6 +118,7 @@ enum slot {
     SLOT_EXPECT,
     SLOT_EXPECT_FAULTS,
     SLOT_EXPECT_CLASSES,
+    SLOT_RESOLVE,
     SLOT_SESSION_IDLE,
     SLOT_SESSION_KEEPALIVES,
     SLOT_NAME,
@@ -126,6 +133,17 @@ enum slot {
     SLOT_IN_FLIGHT,
     SLOT_IN_FLIGHT_PER_ADDRESS,
     SLOT_CONNECTIONS_PER_SECOND,
+    SLOT_DISCOVERY,
+    SLOT_FILE_SD,
+    SLOT_HTTP_SD,
+    SLOT_DNS_SD,
+    SLOT_CLUSTER,
+    SLOT_ENDPOINT,
+    SLOT_FILES,
+    SLOT_URL,
+    SLOT_NAMES,
+    SLOT_REFRESH,
+    SLOT_BEARER,
     SLOT_COUNT
 };
 
@@ -162,7 +180,7 @@ struct setting {
     int64_t number;   /* numbers, durations, booleans, index or bits of names */
     const struct named_text *labels;
     size_t n_labels;
-    void *items; /* of KEY_NETWORKS, KEY_PINS, KEY_SESSIONS and KEY_EXPECT */
+    void *items; /* of KEY_NETWORKS, KEY_PINS, KEY_SESSIONS, KEY_EXPECT and lists of texts */
     size_t n_items;
     const struct yaml_node *node; /* as it was written; NULL: from a connection string */
 };

@@ -109,8 +109,13 @@ static void report_unknown(const struct reader *r, const struct yaml_node *key, 
             names[n++] = config_keys[i].name;
     }
     nearest = find_synonym(key->text);
-    if (!nearest || !find_key(nearest, LEVEL_BIT(level)))
+    if (nearest && find_key(nearest, LEVEL_BIT(level)))
+        elsewhere = NULL;
+    else
         nearest = str_nearest(key->text, names, n);
+    /* "cluster" for "clusters" is more likely than a key at the wrong level. */
+    if (nearest && strncmp(nearest, key->text, key->len) == 0)
+        elsewhere = NULL;
     layer->host_misspelt |= gives_a_host(nearest, level) || gives_a_host(key->text, LEVEL_ENDPOINT);
     if (strcmp(key->text, "<<") == 0) {
         report_error(r->report, key->at,

@@ -6,7 +6,9 @@
 #include "report.h"
 #include "resolve.h"
 
+struct address_book;
 struct arena;
+struct discovery_entry;
 struct show;
 struct template;
 
@@ -22,9 +24,11 @@ struct load_input {
     bool broken;         /* out: nothing in it could be looked at */
 };
 
-/* The set, or NULL with at least one error. Nothing is kept of the inputs. `show` sees every
- * endpoint as it is resolved; NULL: nobody does. */
-struct endpoint_set *load_inputs(struct load_input *inputs, size_t n, struct show *show,
+/* The set, or NULL with at least one error. Nothing is kept of the inputs. `book` has the addresses
+ * of hosts that are followed; NULL: none are known. `show` sees every endpoint as it is resolved;
+ * NULL: nobody does. */
+struct endpoint_set *load_inputs(struct load_input *inputs, size_t n,
+                                 const struct address_book *book, struct show *show,
                                  struct config_messages *messages);
 
 /* One file within a loading. */
@@ -62,6 +66,7 @@ struct loading {
     struct names clusters, templates, found, endpoint_names;
     struct template *first_template, *last_template;
     struct found_cluster *first_found, *last_found;
+    struct discovery_entry *first_discovery, *last_discovery;
     struct place limits_at, buckets_at; /* where they are given; line 0: nowhere */
 };
 
@@ -77,6 +82,10 @@ bool check_endpoint_name(struct loading *l, const struct yaml_node *key);
 
 /* Settings of the whole exporter, in settings.c. */
 void load_settings(struct loading *l, const struct file *file);
+
+/* Where further targets come from, in discovery.c: read, and put into the set at the end. */
+void load_discovery(struct loading *l, const struct file *file);
+void discovery_finish(struct loading *l);
 
 /* Clusters, in clusters.c. */
 void load_clusters(struct loading *l, const struct file *file);

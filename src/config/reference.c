@@ -190,8 +190,10 @@ static void add_bounds(struct buf *to, const struct key *key)
         buf_add_str(&b, "`true`, `false`, mapping");
         break;
     case KEY_NODE:
-        buf_add_str(&b,
-                    key->slot == SLOT_CLUSTERS || key->slot == SLOT_BUCKETS ? "list" : "mapping");
+        buf_add_str(&b, key->slot == SLOT_CLUSTERS || key->slot == SLOT_BUCKETS ||
+                                key->slot == SLOT_DISCOVERY
+                            ? "list"
+                            : "mapping");
         break;
     case KEY_REASON:
         buf_add_str(&b, "text, `false`");
@@ -199,6 +201,12 @@ static void add_bounds(struct buf *to, const struct key *key)
     case KEY_FAULTS:
     case KEY_CLASSES:
         buf_add_str(&b, "text, or a list");
+        break;
+    case KEY_TEXTS:
+        buf_add_str(&b, "list of texts");
+        break;
+    case KEY_PATHS:
+        buf_add_str(&b, "list of paths");
         break;
     case KEY_PATH:
         buf_add_str(&b, "path");
@@ -247,6 +255,12 @@ void config_print_reference(struct buf *to)
     add_table(to, "In an item of `session`", LEVEL_BIT(LEVEL_SESSION));
     add_table(to, "In `expect`", LEVEL_BIT(LEVEL_EXPECT));
     add_table(to, "In `limits`", LEVEL_BIT(LEVEL_LIMITS));
+    add_table(to, "In an item of `discovery`", LEVEL_BIT(LEVEL_DISCOVERY));
+    add_table(to, "In `file_sd`, `http_sd` or `dns_sd`",
+              LEVEL_BIT(LEVEL_FILE_SD) | LEVEL_BIT(LEVEL_HTTP_SD) | LEVEL_BIT(LEVEL_DNS_SD));
+    add_table(to, "In `file_sd`", LEVEL_BIT(LEVEL_FILE_SD));
+    add_table(to, "In `http_sd`", LEVEL_BIT(LEVEL_HTTP_SD));
+    add_table(to, "In `dns_sd`", LEVEL_BIT(LEVEL_DNS_SD));
     buf_add_str(to, "\n## Connection strings\n\n"
                     "What `dsn`, `dsn_file`, `dsn_env` and `DATABASE_URL` take, and what becomes "
                     "of each\nparameter: [connection strings](connection-strings.md).\n");

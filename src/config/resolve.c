@@ -13,18 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_PORT             5432
 #define DEFAULT_INTERVAL_NS      (30 * NS_PER_S)
 #define DEFAULT_TIMEOUT_NS       (5 * NS_PER_S)
 #define DEFAULT_LOGIN_NS         (60 * NS_PER_S)
 #define DEFAULT_POLICY_NS        (86400 * NS_PER_S)
 #define DEFAULT_APPLICATION_NAME "pgtls_exporter"
-
-/* A comma list taken apart. */
-struct list {
-    char **items;
-    size_t n;
-};
 
 const struct setting *in_force_at(const struct endpoint_source *source, enum slot slot,
                                   size_t *layer)
@@ -76,29 +69,6 @@ static void fail_no_memory(struct building *b)
 {
     report_no_memory(b->reader.report);
     b->failed = true;
-}
-
-static struct list split(struct building *b, const char *text)
-{
-    struct list list = {.n = 0};
-    size_t n = 1;
-
-    if (!text)
-        return list;
-    for (const char *p = text; *p; p++)
-        n += *p == ',';
-    list.items = arena_alloc(b->reader.arena, n * sizeof *list.items);
-    while (list.items && list.n < n) {
-        size_t len = strcspn(text, ",");
-
-        list.items[list.n] = arena_strndup(b->reader.arena, text, len);
-        if (!list.items[list.n++])
-            list.items = NULL;
-        text += len + 1;
-    }
-    if (!list.items)
-        fail_no_memory(b);
-    return list;
 }
 
 static struct secret_ref secret_of(const struct endpoint_source *source, enum slot slot)
@@ -317,128 +287,6 @@ static struct server common_settings(struct building *b, struct endpoint_source 
     return s;
 }
 
-/* Room for one more, by doubling; false with a report when there is none. */
-static bool grow(struct building *b, void **items, size_t *size, size_t n, size_t item_size)
-{
-    size_t bigger = *size ? *size * 2 : 16;
-    void *grown;
-
-    if (n < *size)
-        return true;
-    grown = realloc(*items, bigger * item_size);
-    if (!grown) {
-        fail_no_memory(b);
-        return false;
-    }
-    *items = grown;
-    *size = bigger;
-    return true;
-}
-
-static bool name_server(struct building *b, struct server *s)
-{
-    struct arena *arena = b->reader.arena;
-    unsigned port = s->port;
-
-    if (s->unix_socket)
-        s->name = arena_printf(arena, "%s/.s.PGSQL.%u", s->host, port);
-    else if (strchr(s->host, ':'))
-        s->name = arena_printf(arena, "[%s]:%u", s->host, port);
-    else
-        s->name = arena_printf(arena, "%s:%u", s->host, port);
-    if (!s->name)
-        fail_no_memory(b);
-    return s->name != NULL;
-}
-
-static void add_server(struct building *b, const struct endpoint_source *source, struct server *s)
-{
-    const struct setting *host = in_force(source, SLOT_HOST);
-    struct place at = host ? host->at : place_in_force(source, SLOT_HOSTADDR);
-    void *servers = b->servers;
-
-    if (!check_tls(b->reader.report, source, s) || !name_server(b, s))
-        return;
-    if (names_add(&b->server_names, s->name, s->name, &b->failed)) {
-        /* What came from a connection string is not quoted, see dsn.c. */
-        report_error(b->reader.report, at, "host: \"%s\" is there twice",
-                     host && !host->from_dsn ? s->name : "…");
-        return;
-    }
-    if (b->failed) {
-        report_no_memory(b->reader.report);
-        return;
-    }
-    if (b->n_servers == CONFIG_MAX_SERVERS) {
-        report_error(b->reader.report, source->at, "more than %d servers in all",
-                     CONFIG_MAX_SERVERS);
-        b->failed = true;
-        return;
-    }
-    s->key_hash = server_key_hash(s->cluster, s->endpoint, s->name);
-    if (!grow(b, &servers, &b->servers_size, b->n_servers, sizeof *b->servers))
-        return;
-    b->servers = servers;
-    b->servers[b->n_servers++] = *s;
-}
-
-/* Do the lists of hosts, addresses and ports go together? */
-static bool check_lists(struct building *b, const struct endpoint_source *source, size_t hosts,
-                        size_t addresses, size_t ports)
-{
-    size_t n = addresses ? addresses : hosts;
-
-    for (size_t i = 0; n == 0 && i < source->n_layers; i++) {
-        if (source->layers[i]->host_misspelt)
-            return false;
-    }
-    if (n == 0) {
-        report_error(b->reader.report, source->at,
-                     "endpoint \"%s\" of cluster \"%s\" has no host; give \"host\" or \"dsn\" (for "
-                     "a Unix socket its directory: libpq's default one is not assumed)",
-                     source->name, source->cluster);
-        return false;
-    }
-    if (hosts && addresses && hosts != addresses) {
-        report_error(b->reader.report, place_in_force(source, SLOT_HOSTADDR),
-                     "hostaddr: %zu addresses for %zu hosts; as many are needed", addresses, hosts);
-        return false;
-    }
-    if (ports > 1 && ports != n) {
-        report_error(b->reader.report, place_in_force(source, SLOT_PORT),
-                     "port: %zu ports for %zu hosts; give one for all or one for each", ports, n);
-        return false;
-    }
-    return true;
-}
-
-static void add_servers(struct building *b, struct endpoint_source *source)
-{
-    struct list hosts = split(b, text_of(source, SLOT_HOST));
-    struct list addresses = split(b, text_of(source, SLOT_HOSTADDR));
-    struct list ports = split(b, text_of(source, SLOT_PORT));
-    struct server common = common_settings(b, source);
-
-    if (b->failed || !check_lists(b, source, hosts.n, addresses.n, ports.n))
-        return;
-    check_common(b->reader.report, source, &common);
-    names_clear(&b->server_names);
-    for (size_t i = 0; i < (addresses.n ? addresses.n : hosts.n) && !b->failed; i++) {
-        const char *port = ports.n == 0 ? "" : ports.items[ports.n == 1 ? 0 : i];
-        struct server s = common;
-        int64_t number = DEFAULT_PORT;
-
-        if (port[0] != '\0')
-            str_to_i64(port, 1, UINT16_MAX, &number);
-        s.port = (uint16_t)number;
-        s.hostaddr = addresses.n ? addresses.items[i] : NULL;
-        s.host = hosts.n ? hosts.items[i] : s.hostaddr;
-        s.nameless = hosts.n == 0;
-        s.unix_socket = s.host[0] == '/' && !s.hostaddr;
-        add_server(b, source, &s);
-    }
-}
-
 static bool any_bad(const struct endpoint_source *source)
 {
     for (size_t i = 0; i < source->n_layers; i++) {
@@ -476,16 +324,21 @@ void resolve_endpoint(struct building *b, const struct endpoint_source *outer)
         .first_server = b->n_servers,
     };
     void *endpoints = b->endpoints;
+    struct server common;
 
     if (any_bad(&source))
         return;
     expand(b, &source);
     if (b->failed || any_bad(&source))
         return;
-    endpoint.require = (enum require)number_in_force(&source, SLOT_REQUIRE, REQUIRE_ANY);
-    add_servers(b, &source);
+    endpoint.require = (enum require)number_in_force(
+        &source, SLOT_REQUIRE, resolves_all(&source) ? REQUIRE_ALL : REQUIRE_ANY);
+    common = common_settings(b, &source);
+    if (!b->failed)
+        add_servers(b, &source, &common);
     endpoint.n_servers = b->n_servers - endpoint.first_server;
-    if (b->failed || !grow(b, &endpoints, &b->endpoints_size, b->n_endpoints, sizeof endpoint))
+    if (b->failed ||
+        !building_grow(b, &endpoints, &b->endpoints_size, b->n_endpoints, sizeof endpoint))
         return;
     b->endpoints = endpoints;
     b->endpoints[b->n_endpoints++] = endpoint;
@@ -502,8 +355,10 @@ bool building_finish(struct building *b, struct endpoint_set *set)
         fail_no_memory(b);
         return false;
     }
-    memcpy(servers, b->servers, b->n_servers * sizeof *servers);
-    memcpy(endpoints, b->endpoints, b->n_endpoints * sizeof *endpoints);
+    if (b->n_servers > 0)
+        memcpy(servers, b->servers, b->n_servers * sizeof *servers);
+    if (b->n_endpoints > 0)
+        memcpy(endpoints, b->endpoints, b->n_endpoints * sizeof *endpoints);
     set->servers = servers;
     set->n_servers = b->n_servers;
     set->endpoints = endpoints;

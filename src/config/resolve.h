@@ -4,6 +4,7 @@
 #include "names.h"
 #include "pgtls/model/server.h"
 
+struct address_book;
 struct show;
 
 #define MAX_TEMPLATES 8 /* one using another */
@@ -22,6 +23,8 @@ struct building {
     struct names server_names;        /* of the endpoint at hand */
     struct layer *copies[MAX_LAYERS]; /* of its layers whose connection string was expanded */
     struct layer *own;                /* what else was expanded */
+    const struct address_book *book;  /* of hosts that are followed; NULL: none is known */
+    const struct follow **follows;    /* of the set */
     struct show *show;                /* NULL: nobody wants to see what is in force */
     bool failed; /* out of memory, or too many servers: reported, nothing more to do */
 };
@@ -49,6 +52,15 @@ struct place place_in_force(const struct endpoint_source *source, enum slot slot
 void check_common(struct report *report, const struct endpoint_source *source,
                   const struct server *s);
 bool check_tls(struct report *report, const struct endpoint_source *source, const struct server *s);
+
+/* In servers.c: is every address of its hosts a server of its own? Adds its servers, or reports why
+ * they cannot be; `common` is what all of them have. */
+bool resolves_all(const struct endpoint_source *source);
+void add_servers(struct building *b, const struct endpoint_source *source,
+                 const struct server *common);
+
+/* Room for one more item, by doubling; false with a report when there is none. */
+bool building_grow(struct building *b, void **items, size_t *size, size_t n, size_t item_size);
 
 /* Adds the endpoint and its servers, or reports why it cannot be. */
 void resolve_endpoint(struct building *b, const struct endpoint_source *source);

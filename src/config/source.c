@@ -1,7 +1,9 @@
 /* The inputs of the configuration, what of them is good, and the sets built from them. */
 #include "pgtls/config/source.h"
 
+#include "address_book.h"
 #include "content.h"
+#include "pgtls/base/file.h"
 #include "pgtls/base/str.h"
 #include "show.h"
 
@@ -40,6 +42,7 @@ struct config_source {
     bool all_good;
     struct show *show;               /* of the build at hand */
     struct input whole;              /* what was said of all of them together */
+    struct address_book book;        /* of hosts that are followed */
     struct endpoint_set *latest_set; /* the latest good one, for what it depends on */
 };
 
@@ -147,6 +150,7 @@ void config_source_free(struct config_source *s)
     for (size_t i = 0; i < s->n_paths; i++)
         free(s->paths[i]);
     input_deinit(&s->whole);
+    address_book_deinit(&s->book);
     endpoint_set_unref(s->latest_set);
     free(s->inputs);
     free(s->paths);
@@ -221,28 +225,6 @@ void config_source_read(struct config_source *s)
     }
 }
 
-static uint64_t hash_number(uint64_t hash, uint64_t number)
-{
-    char text[24];
-
-    snprintf(text, sizeof text, "%llu,", (unsigned long long)number);
-    return str_hash(hash, text);
-}
-
-static uint64_t fingerprint_of(uint64_t hash, const char *path)
-{
-    struct stat st;
-
-    hash = str_hash(hash, path);
-    if (stat(path, &st) != 0)
-        return hash_number(hash, 0);
-    hash = hash_number(hash, (uint64_t)st.st_dev);
-    hash = hash_number(hash, (uint64_t)st.st_ino);
-    hash = hash_number(hash, (uint64_t)st.st_size);
-    hash = hash_number(hash, (uint64_t)st.st_mtim.tv_sec);
-    return hash_number(hash, (uint64_t)st.st_mtim.tv_nsec);
-}
-
 uint64_t config_source_fingerprint(const struct config_source *s)
 {
     uint64_t hash = STR_HASH_START;
@@ -251,18 +233,18 @@ uint64_t config_source_fingerprint(const struct config_source *s)
         struct file_names names = {.items = NULL};
 
         if (!is_directory(s->paths[i])) {
-            hash = fingerprint_of(hash, s->paths[i]);
+            hash = file_fingerprint(hash, s->paths[i]);
             continue;
         }
         names = directory_list(s->paths[i], CONFIG_MAX_FILES);
         for (size_t j = 0; j < names.n; j++)
-            hash = fingerprint_of(hash, names.items[j]);
+            hash = file_fingerprint(hash, names.items[j]);
         hash = str_hash(hash, names.trouble);
         file_names_free(&names);
     }
     for (const struct dependency *d = s->latest_set ? s->latest_set->depends_on : NULL; d;
          d = d->next)
-        hash = fingerprint_of(hash, d->path);
+        hash = file_fingerprint(hash, d->path);
     return hash;
 }
 
@@ -280,6 +262,12 @@ void config_source_drop_targets(struct config_source *s, const char *name)
 
     if (in)
         set_latest(in, NULL);
+}
+
+bool config_source_set_addresses(struct config_source *s, const char *host,
+                                 const char *const *addresses, size_t n)
+{
+    return address_book_set(&s->book, host, addresses, n);
 }
 
 /* --- messages -----------------------------------------------------------------------------------
@@ -359,7 +347,7 @@ static struct endpoint_set *build_used(struct config_source *s, struct load_inpu
         which[n++] = i;
     }
     *n_loads = n;
-    set = load_inputs(loads, n, s->show, messages);
+    set = load_inputs(loads, n, &s->book, s->show, messages);
     for (size_t i = 0; i < messages->n; i++) {
         struct config_message *m = &messages->items[i];
         struct input *about = m->input < n ? &s->inputs[which[m->input]] : &s->whole;

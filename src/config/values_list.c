@@ -67,6 +67,45 @@ bool read_networks(const struct input *in, struct setting *to)
                      read_network);
 }
 
+#define MAX_TEXTS 100
+
+static bool keep_item(const struct input *in, void *to,
+                      bool (*read)(const struct input *, struct setting *))
+{
+    struct setting value = {.key = in->key};
+
+    if (!read(in, &value))
+        return false;
+    *(const char **)to = value.text;
+    return true;
+}
+
+static bool copy_text(const struct input *in, struct setting *to)
+{
+    return check_text(in, (size_t)in->key->high) &&
+           keep_text(in, to, arena_strndup(in->reader->arena, in->text, in->len));
+}
+
+static bool read_text_item(const struct input *in, void *to)
+{
+    return keep_item(in, to, copy_text);
+}
+
+static bool read_path_item(const struct input *in, void *to)
+{
+    return keep_item(in, to, read_path);
+}
+
+bool read_texts(const struct input *in, struct setting *to)
+{
+    return each_item(in, MAX_TEXTS, sizeof(char *), &to->items, &to->n_items, read_text_item);
+}
+
+bool read_paths(const struct input *in, struct setting *to)
+{
+    return each_item(in, MAX_TEXTS, sizeof(char *), &to->items, &to->n_items, read_path_item);
+}
+
 static int hex_digit(char c)
 {
     const char *digits = "0123456789abcdef", *at;

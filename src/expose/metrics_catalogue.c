@@ -191,6 +191,16 @@ const struct family family_catalogue[] = {
     GAUGE("pgtls_config_file_valid", "", "file", .self = emit_config_files,
           .help = "1 while what a file or directory of the configuration holds now is in force; 0 "
                   "while an earlier content of it is, because this one has errors."),
+    GAUGE("pgtls_discovery_good", "", "kind, source", .self = emit_discovery_good,
+          .help = "1 while the latest answer of a source of discovery is in force; 0 while an "
+                  "earlier one is, because this one did not come or has errors."),
+    GAUGE("pgtls_discovery_targets", "", "kind, source", .self = emit_discovery_targets,
+          .help = "Endpoints in the latest good list of a source; addresses, of a host that is "
+                  "followed."),
+    COUNTER("pgtls_discovery_failures_total", "", "kind, source", .self = emit_discovery_failures,
+            .help = "Looks at a source that brought nothing good."),
+    GAUGE("pgtls_discovery_last_success_timestamp_seconds", "seconds", "kind, source",
+          .self = emit_discovery_success, .help = "When a source last brought something good."),
     GAUGE("pgtls_shard_ordinal", "", "", .self = emit_shard_ordinal,
           .help = "Which of the shards this exporter watches, from 0; 0 without sharding."),
     GAUGE("pgtls_total_shards", "", "", .self = emit_total_shards,

@@ -74,16 +74,82 @@ void emit_reload_time(struct sink *k)
     sink_ns(k, ns - ns % NS_PER_MS);
 }
 
+/* One sample for each input of discovery, or for each file. */
+static void emit_inputs(struct sink *k, bool discovered,
+                        void (*emit)(struct sink *k, const struct self_input *input))
+{
+    struct self_inputs *inputs = self_take_inputs(k->self);
+
+    for (size_t i = 0; inputs && i < inputs->n; i++) {
+        if (discovered == (inputs->items[i].kind != NULL))
+            emit(k, &inputs->items[i]);
+    }
+    self_return_inputs(k->self, inputs);
+}
+
+static void emit_file(struct sink *k, const struct self_input *input)
+{
+    sink_begin(k);
+    sink_text(k, "file", input->name);
+    sink_u64(k, input->valid);
+}
+
 void emit_config_files(struct sink *k)
 {
-    struct self_files *files = self_take_files(k->self);
+    emit_inputs(k, false, emit_file);
+}
 
-    for (size_t i = 0; files && i < files->n; i++) {
-        sink_begin(k);
-        sink_text(k, "file", files->items[i].name);
-        sink_u64(k, files->items[i].valid);
-    }
-    self_return_files(k->self, files);
+static void begin_source(struct sink *k, const struct self_input *input)
+{
+    sink_begin(k);
+    sink_text(k, "kind", input->kind);
+    sink_text(k, "source", input->name);
+}
+
+static void emit_source_good(struct sink *k, const struct self_input *input)
+{
+    begin_source(k, input);
+    sink_u64(k, input->valid);
+}
+
+static void emit_source_targets(struct sink *k, const struct self_input *input)
+{
+    begin_source(k, input);
+    sink_u64(k, input->targets);
+}
+
+static void emit_source_failures(struct sink *k, const struct self_input *input)
+{
+    begin_source(k, input);
+    sink_u64(k, input->failures);
+}
+
+static void emit_source_success(struct sink *k, const struct self_input *input)
+{
+    if (input->last_success_realtime_ns == 0)
+        return;
+    begin_source(k, input);
+    sink_ns(k, input->last_success_realtime_ns - input->last_success_realtime_ns % NS_PER_MS);
+}
+
+void emit_discovery_good(struct sink *k)
+{
+    emit_inputs(k, true, emit_source_good);
+}
+
+void emit_discovery_targets(struct sink *k)
+{
+    emit_inputs(k, true, emit_source_targets);
+}
+
+void emit_discovery_failures(struct sink *k)
+{
+    emit_inputs(k, true, emit_source_failures);
+}
+
+void emit_discovery_success(struct sink *k)
+{
+    emit_inputs(k, true, emit_source_success);
 }
 
 void emit_shard_ordinal(struct sink *k)

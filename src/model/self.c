@@ -46,13 +46,13 @@ void self_init(struct self *self)
 
 void self_deinit(struct self *self)
 {
-    self_files_unref(self->board->files);
+    self_inputs_unref(self->board->files);
     pthread_mutex_destroy(&self->board->lock);
 }
 
-struct self_files *self_files_new(size_t n)
+struct self_inputs *self_inputs_new(size_t n)
 {
-    struct self_files *files = calloc(1, sizeof *files + n * sizeof files->items[0]);
+    struct self_inputs *files = calloc(1, sizeof *files + n * sizeof files->items[0]);
 
     if (files) {
         files->references = 1;
@@ -61,7 +61,7 @@ struct self_files *self_files_new(size_t n)
     return files;
 }
 
-void self_files_unref(struct self_files *files)
+void self_inputs_unref(struct self_inputs *files)
 {
     if (!files || --files->references > 0)
         return;
@@ -70,17 +70,17 @@ void self_files_unref(struct self_files *files)
     free(files);
 }
 
-void self_show_files(struct self *self, struct self_files *files)
+void self_show_inputs(struct self *self, struct self_inputs *files)
 {
     pthread_mutex_lock(&self->board->lock);
-    self_files_unref(self->board->files);
+    self_inputs_unref(self->board->files);
     self->board->files = files;
     pthread_mutex_unlock(&self->board->lock);
 }
 
-struct self_files *self_take_files(const struct self *self)
+struct self_inputs *self_take_inputs(const struct self *self)
 {
-    struct self_files *files;
+    struct self_inputs *files;
 
     pthread_mutex_lock(&self->board->lock);
     files = self->board->files;
@@ -90,10 +90,10 @@ struct self_files *self_take_files(const struct self *self)
     return files;
 }
 
-void self_return_files(const struct self *self, struct self_files *files)
+void self_return_inputs(const struct self *self, struct self_inputs *files)
 {
     pthread_mutex_lock(&self->board->lock);
-    self_files_unref(files);
+    self_inputs_unref(files);
     pthread_mutex_unlock(&self->board->lock);
 }
 

@@ -249,8 +249,8 @@ static void test_nothing_to_read(void **state)
     assert_string_equal(reload(w), "none");
     put(w, "2.yml", "templates: {u: {}}");
     assert_string_equal(reload(w), "none");
-    assert_string_equal(first_message(w),
-                        "configuration: no clusters: there is nothing to watch; give \"clusters\"");
+    assert_string_equal(first_message(w), "configuration: no clusters: there is nothing to watch; "
+                                          "give \"clusters\" or \"discovery\"");
     watch(w, "missing.yml");
     assert_string_equal(reload(w), "none");
     assert_string_equal(first_message(w),

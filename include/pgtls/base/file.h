@@ -2,6 +2,7 @@
 /* Files that somebody else names, and may replace by anything at any time. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Is this a regular file of at most `max` bytes? Opening or reading anything else (a pipe, a
  * device, a socket) could block or never end. False with the path and the reason in `error`. One
@@ -10,3 +11,7 @@ bool file_check(const char *path, size_t max, char *error, size_t size);
 
 /* Opens it for reading; never blocks. -1 with the path and the reason in `error`. */
 int file_open(const char *path, size_t max, char *error, size_t size);
+
+/* A value that changes when the file may have changed: device, inode, size and time of change of
+ * what the path leads to. Goes on from `hash` (STR_HASH_START), so that several make one. */
+uint64_t file_fingerprint(uint64_t hash, const char *path);

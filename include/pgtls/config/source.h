@@ -95,6 +95,13 @@ bool config_source_set_targets(struct config_source *source, const struct config
 /* The list is no longer asked for. */
 void config_source_drop_targets(struct config_source *source, const char *name);
 
+/* The addresses that a host of `endpoint_set.follows` has now (`resolve: all`), numeric: each
+ * becomes a server of its own with the next build, at most 64. Until there are any, and after an
+ * answer without any, which need not be told, the host is one server, or what it was. True when
+ * that changed anything. */
+bool config_source_set_addresses(struct config_source *source, const char *host,
+                                 const char *const *addresses, size_t n);
+
 /* --- building ------------------------------------------------------------------------------- */
 
 /* Builds the set as told above. NULL when there is none: at the first build after any error, later

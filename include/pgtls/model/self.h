@@ -23,13 +23,17 @@ enum cap {
 };
 const char *cap_name(enum cap cap); /* label value `limit`: the name of its key in `limits` */
 
-/* The files of the configuration: is what each holds now in force? Immutable once shown. */
-struct self_files {
+/* What the configuration is made of: its files, and what discovery brings. Immutable once shown. */
+struct self_inputs {
     int references;
     size_t n;
-    struct self_file {
+    struct self_input {
         char *name;
-        bool valid;
+        bool valid;       /* what it holds now is in force; else what it held before */
+        const char *kind; /* of discovery: "file_sd" …; NULL: a file of the configuration */
+        size_t targets;   /* of discovery: how many endpoints, or addresses, its list has */
+        uint64_t failures;
+        int64_t last_success_realtime_ns; /* 0: never */
     } items[];
 };
 
@@ -52,7 +56,7 @@ struct self {
     /* Through a pointer to itself, as readers have a const self; by the functions below only. */
     struct self_board {
         pthread_mutex_t lock;
-        struct self_files *files;
+        struct self_inputs *files;
     } own_board, *board;
 };
 
@@ -61,13 +65,13 @@ void self_deinit(struct self *self);
 
 /* Room for n files without names, one reference; NULL when out of memory. Names are freed with
  * it. */
-struct self_files *self_files_new(size_t n);
-void self_files_unref(struct self_files *files); /* accepts NULL; not for files that are shown */
+struct self_inputs *self_inputs_new(size_t n);
+void self_inputs_unref(struct self_inputs *files); /* accepts NULL; not for files that are shown */
 
 /* Shows another list of files, which is taken over. */
-void self_show_files(struct self *self, struct self_files *files);
+void self_show_inputs(struct self *self, struct self_inputs *files);
 
 /* The list that is shown, NULL if there is none; to be given back. */
-struct self_files *self_take_files(const struct self *self);
-void self_return_files(const struct self *self, struct self_files *files);
+struct self_inputs *self_take_inputs(const struct self *self);
+void self_return_inputs(const struct self *self, struct self_inputs *files);
 void self_add_lag(struct self *self, int64_t lag_ns);

@@ -129,10 +129,20 @@ struct dependency {
     const struct dependency *next;
 };
 
+/* A host whose addresses are servers of their own (`resolve: all`): whoever knows them tells them
+ * to the configuration, see config/source.h. */
+struct follow {
+    const char *host;
+    const struct follow *next;
+};
+
 struct endpoint_set {
     struct arena *arena;
     const struct dependency *depends_on; /* one may be there twice */
     struct settings settings;
+    const struct discovery *discoveries; /* where more of it comes from, see config/discovery.h */
+    size_t n_discoveries;
+    const struct follow *follows; /* one may be there twice */
     const struct server *servers; /* grouped by endpoint, in the order of the configuration */
     size_t n_servers;
     const struct endpoint *endpoints;

@@ -11,17 +11,17 @@ import time
 
 from .exporter import BINARY
 
-A, AAAA = 1, 28
+A, AAAA, SRV = 1, 28, 33
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 
 
 class Dns:
-    """Answers on UDP from `zone`: name -> list of numeric addresses, or an rcode, or "silent", or
-    "garbage"; any other name does not exist. Each answer takes `delay` seconds. Counts questions by
-    (name, type)."""
+    """Answers on UDP from `zone`: name -> list of numeric addresses, or of (host, port) for SRV
+    records, or an rcode, or "silent", or "garbage"; any other name does not exist. Each answer takes
+    `delay` seconds; records live for `ttl`. Counts questions by (name, type)."""
 
-    def __init__(self, zone, delay=0):
-        self.zone, self.delay = zone, delay
+    def __init__(self, zone, delay=0, ttl=0):
+        self.zone, self.delay, self.ttl = zone, delay, ttl
         self.questions = {}
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address = self._bind()
@@ -67,14 +67,24 @@ class Dns:
         rcode = entry if isinstance(entry, int) else NOERROR
         records = b""
         count = 0
-        for text in entry if rcode == NOERROR else []:
-            family = socket.AF_INET6 if ":" in text else socket.AF_INET
-            if (family == socket.AF_INET6) != (kind == AAAA):
+        for record in entry if rcode == NOERROR else []:
+            of, data = _record(record)
+            if of != kind:
                 continue
-            data = socket.inet_pton(family, text)
-            records += b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 0, len(data)) + data
+            records += b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, self.ttl, len(data)) + data
             count += 1
         return question[:2] + struct.pack(">HHHHH", 0x8580 | rcode, 1, count, 0, 0) + asked + records
+
+
+def _record(record):
+    """Type and data: (host, port) is an SRV record, a text an address."""
+    if isinstance(record, tuple):
+        host, port = record
+        labels = b"".join(bytes([len(label)]) + label.encode() for label in host.split("."))
+        return SRV, struct.pack(">HHH", 0, 0, port) + labels + b"\0"
+    if ":" in record:
+        return AAAA, socket.inet_pton(socket.AF_INET6, record)
+    return A, socket.inet_pton(socket.AF_INET, record)
 
 
 class HangingAddress:

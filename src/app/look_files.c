@@ -1,0 +1,112 @@
+/* file_sd: files are looked at once a second, and read when they have changed and look the same
+ * twice: whoever writes one in place is done then. */
+#include "look.h"
+
+#include "pgtls/base/clock.h"
+#include "pgtls/base/file.h"
+#include "pgtls/base/str.h"
+#include "pgtls/config/config.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOOK_NS    NS_PER_S
+#define ERROR_SIZE 512
+
+static const char special[] = "*?[";
+
+/* All of it, NUL-terminated, to be freed; NULL with the reason. */
+static char *read_file(const char *path, size_t *len, char *error, size_t size)
+{
+    int fd = file_open(path, CONFIG_MAX_BYTES, error, size);
+    char *text = fd >= 0 ? malloc(CONFIG_MAX_BYTES + 1) : NULL;
+    ssize_t n = text ? 1 : 0;
+
+    if (fd < 0)
+        return NULL;
+    for (*len = 0; n > 0 && *len<CONFIG_MAX_BYTES; *len += n> 0 ? (size_t)n : 0)
+        n = read(fd, text + *len, CONFIG_MAX_BYTES - *len);
+    close(fd);
+    if (text && n >= 0) {
+        text[*len] = '\0';
+        return text;
+    }
+    snprintf(error, size, "%s: %s", path, text ? strerror(errno) : "out of memory");
+    free(text);
+    return NULL;
+}
+
+static void read_document(struct look *look, struct document *document)
+{
+    char error[ERROR_SIZE] = "", *text;
+    size_t len = 0;
+
+    document->read = document->seen;
+    text = read_file(document->name, &len, error, sizeof error);
+    if (text)
+        look_take(look, document, text, len);
+    else
+        look_failed(look, document, error);
+    free(text);
+}
+
+static void look_at(struct look *look, const char *path)
+{
+    struct document *document = look_document(look, path);
+    uint64_t now = file_fingerprint(STR_HASH_START, path);
+
+    if (!document)
+        return;
+    document->matched = true;
+    /* The first time there is nothing better to wait for. */
+    if (document->read == 0)
+        document->seen = now;
+    if (now != document->read && now == document->seen)
+        read_document(look, document);
+    document->seen = now;
+}
+
+/* A file that is written out is expected to be there; one that a pattern found may go. */
+static bool is_written_out(const struct look *look, const char *path)
+{
+    for (size_t i = 0; i < look->discovery->n_items; i++) {
+        if (strcmp(look->discovery->items[i], path) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void look_around(struct look *look)
+{
+    const struct discovery *d = look->discovery;
+    struct document *next;
+
+    for (struct document *document = look->documents; document; document = document->next)
+        document->matched = false;
+    for (size_t i = 0; i < d->n_items; i++) {
+        glob_t found;
+
+        if (!strpbrk(d->items[i], special)) {
+            look_at(look, d->items[i]);
+            continue;
+        }
+        if (glob(d->items[i], 0, NULL, &found) != 0)
+            continue;
+        for (size_t j = 0; j < found.gl_pathc; j++)
+            look_at(look, found.gl_pathv[j]);
+        globfree(&found);
+    }
+    for (struct document *document = look->documents; document; document = next) {
+        next = document->next;
+        if (!document->matched && !is_written_out(look, document->name))
+            look_drop(look, document);
+    }
+    look->answered = true;
+    look_again(look, LOOK_NS);
+}
+
+const struct look_kind look_files = {"file_sd", look_around, look_around, NULL};
