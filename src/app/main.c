@@ -3,7 +3,29 @@
 #include "pgtls/app/daemon.h"
 #include "pgtls/app/flags.h"
 
+#include "pgtls/base/wipe.h"
+
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What looks like a connection string may hold a password, which is nobody's who lists processes.
+ */
+static int probe(struct flags *flags, int argc, char **argv)
+{
+    char *target = NULL;
+    int status;
+
+    for (int i = 1; i < argc && !target; i++) {
+        if (argv[i] == flags->target && strpbrk(argv[i], "=@"))
+            target = wipe_argument(argv[i]);
+    }
+    if (target)
+        flags->target = target;
+    status = command_probe(flags);
+    free(target);
+    return status;
+}
 
 int main(int argc, char **argv)
 {
@@ -20,7 +42,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (flags.command == COMMAND_PROBE)
-        return command_probe(&flags);
+        return probe(&flags, argc, argv);
     if (flags.command == COMMAND_LIST)
         return command_list(&flags);
     if (flags.config_show)

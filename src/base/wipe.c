@@ -20,6 +20,15 @@ void wipe_environment(void)
     }
 }
 
+char *wipe_argument(char *word)
+{
+    char *copy = strdup(word);
+
+    if (copy)
+        memset(word, 'x', strlen(word));
+    return copy;
+}
+
 #if defined(__GLIBC__) && !defined(PGTLS_SANITIZED)
 
 /* Larger blocks hold no secrets but in their own right (a passfile, which its reader wipes); they

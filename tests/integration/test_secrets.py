@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from cryptography.hazmat.primitives import serialization
 
 import misbehave
 from conftest import HBA, PASSWORD
-from lab.exporter import endpoint_of, one_cluster
-from lab.process import wait_for
+from lab.exporter import BINARY, endpoint_of, one_cluster
+from lab.process import clean_environment, wait_for
 
 SANITIZED = bool(os.environ.get("PGTLS_SANITIZE"))
 
@@ -435,3 +436,20 @@ def test_no_secret_is_found_anywhere(lab, trust, exporter, tmp_path):
     assert daemon.request("POST", "/-/reload").status == 200
     daemon.until(lambda m: m.value("pgtls_session_up") is None)
     assert wait_for(lambda: not found_in_memory(daemon.pid, planted.in_files), 5, "the session's secret to be gone")
+
+
+@pytest.mark.parametrize("form", ["postgresql://u:TopSecret@{}:{}/d?sslmode=require",
+                                  "host={} port={} user=u dbname=d password=TopSecret sslmode=require"])
+def test_a_password_on_the_command_line_is_soon_nobodys(lab, form):
+    """While the probe waits for the server, the list of processes shows x's."""
+    server = lab.misbehave("stall_after_startup")
+    word = form.format(server.address, server.port)
+    with subprocess.Popen([BINARY, "probe", word, "--json", "--timeout=1s"], env=clean_environment(),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        command = Path(f"/proc/{program.pid}/cmdline")
+        wait_for(lambda: server.tally["startup"] > 0, 10, "the probe to be on its way")
+        words = command.read_bytes().split(b"\0")
+        out, err = program.communicate(timeout=30)
+    assert words[1:4] == [b"probe", b"x" * len(word), b"--json"]
+    assert program.returncode == 1 and b"startup_timeout" in out
+    assert b"TopSecret" not in out + err

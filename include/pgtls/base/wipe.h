@@ -12,3 +12,7 @@
 /* Moves the environment out of the block that the kernel shows as /proc/PID/environ, which is
  * overwritten; getenv() works as before. Call once, before the first thread. */
 void wipe_environment(void);
+
+/* Moves a word of the command line out of what the kernel shows as /proc/PID/cmdline, where x's of
+ * its length take its place. The caller frees it; NULL, and the word as it was, without memory. */
+char *wipe_argument(char *word);
