@@ -72,9 +72,9 @@ void part_hour(struct buf *to, const struct glance *g)
     add_failures(to, &hour);
     if (hour.measured > 0)
         add_line(to, &hour);
-    buf_add_str(to, "</svg><span class=\"figure dim\">last hour: ");
+    buf_add_str(to, "</svg><span class=\"figure dim\">last hour ");
     if (hour.measured > 0) {
-        buf_add_str(to, "slowest ");
+        buf_add_str(to, "≤ ");
         part_duration(to, (int64_t)(hour.slowest_s * 1e9));
     }
     if (hour.failing > 0)

@@ -121,7 +121,7 @@ def main():
         settle(exporter)
         time.sleep(3)
         orders.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'monitor'")
-        time.sleep(150)  # for an hour to have minutes
+        time.sleep(65)  # for the last hour to have more than one minute
         browser = stack.enter_context(Chromium(directory / "browser"))
         pictures(browser, f"http://{exporter.addresses[0]}", target)
     print(f"Written to {target}")

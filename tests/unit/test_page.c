@@ -305,7 +305,7 @@ static void test_the_last_hour_and_the_latest_probes(void **state)
     buf_deinit(&text);
     apply(fleet, 0, fixture_inspect());
     text = page_text(fleet, (struct page_query){0}, NULL);
-    assert_non_null(strstr(buf_text(&text), "last hour: slowest 15.00 ms</span>"));
+    assert_non_null(strstr(buf_text(&text), "last hour ≤ 15.00 ms</span>"));
     buf_deinit(&text);
     apply(fleet, 0, fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP));
     view = fleet_view(fleet);
