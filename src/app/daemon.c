@@ -33,6 +33,8 @@
 #define WATCH_MS 1000
 #define TRIM_MS  2000
 
+#define BUILD_ROUNDS 3
+
 struct daemon {
     const struct flags *flags;
     struct self self;
@@ -200,7 +202,7 @@ static void tell_loaded(const struct daemon *d, const struct endpoint_set *set)
     snprintf(shard, sizeof shard, "%u/%u", d->self.shard.ordinal, d->self.shard.total);
     LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers},
         {"shard", d->self.shard.total > 1 ? shard : NULL});
-    if (set->n_servers == 0)
+    if (set->n_servers == 0 && d->self.shard.total > 1)
         LOG(WARN, "No cluster of the configuration belongs to this shard", {"shard", shard});
 }
 
@@ -218,13 +220,14 @@ static void tell_trouble(const struct daemon *d, bool ok)
         LOG(ERROR, "Configuration not loaded", {NULL, NULL});
 }
 
-/* Builds from what was read, and again when that says to look at files of targets. */
+/* Builds from what was read, and again when that says to look at files of targets, whose targets
+ * may say to look at addresses of hosts; more rounds find nothing new. */
 static struct endpoint_set *build(struct daemon *d, struct config_messages *messages)
 {
     struct endpoint_set *set = config_source_build(d->source, messages);
 
     log_messages(messages);
-    if (set && discovery_hub_watch(d->hub, set)) {
+    for (int round = 0; set && discovery_hub_watch(d->hub, set) && round < BUILD_ROUNDS; round++) {
         endpoint_set_unref(set);
         config_messages_deinit(messages);
         set = config_source_build(d->source, messages);

@@ -48,17 +48,56 @@ void look_again(struct look *look, int64_t after_ns)
 /* --- documents ----------------------------------------------------------------------------------
  */
 
-struct document *look_document(struct look *look, const char *name)
+/* Does a look that goes on, other than this one, bring a list of this name? */
+static bool is_brought(const struct look *but, const char *name)
+{
+    for (const struct look *l = but->hub->looks; l; l = l->next) {
+        if (l == but || !l->wanted)
+            continue;
+        for (const struct document *d = l->documents; d; d = d->next) {
+            if (strcmp(d->name, name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Two looks may share a place: one file with two templates, URLs that differ in what is not shown.
+ * Each has a list of its own. NULL without memory. */
+static char *name_for(const struct look *look, const char *place)
+{
+    size_t size = strlen(place) + sizeof " (18446744073709551615)";
+    char *name = malloc(size);
+
+    if (name)
+        str_copy(name, size, place);
+    for (size_t i = 2; name && is_brought(look, name); i++)
+        snprintf(name, size, "%s (%zu)", place, i);
+    return name;
+}
+
+static void free_document(struct document *document)
+{
+    free(document->place);
+    free(document->name);
+    free(document);
+}
+
+struct document *look_document(struct look *look, const char *place)
 {
     struct document **at = &look->documents;
 
-    while (*at && strcmp((*at)->name, name) != 0)
+    while (*at && strcmp((*at)->place, place) != 0)
         at = &(*at)->next;
     if (*at)
         return *at;
     *at = calloc(1, sizeof **at);
-    if (*at && !((*at)->name = strdup(name))) {
-        free(*at);
+    if (!*at)
+        return NULL;
+    (*at)->place = strdup(place);
+    (*at)->name = name_for(look, place);
+    if (!(*at)->place || !(*at)->name) {
+        free_document(*at);
         *at = NULL;
     }
     return *at;
@@ -162,12 +201,11 @@ void look_drop(struct look *look, struct document *document)
     while (*at != document)
         at = &(*at)->next;
     *at = document->next;
-    if (look->discovery) {
+    if (look->discovery && !is_brought(look, document->name)) {
         config_source_drop_targets(look->hub->source, document->name);
         look_news(look);
     }
-    free(document->name);
-    free(document);
+    free_document(document);
 }
 
 /* --- looks --------------------------------------------------------------------------------------
@@ -184,23 +222,16 @@ static void on_look_closed(uv_handle_t *timer)
     free(look);
 }
 
-/* Does another look bring this document now? Its list then stays until that one has an answer. */
-static bool is_taken_over(const struct discovery_hub *hub, const struct look *look)
-{
-    for (const struct look *l = hub->looks; l; l = l->next) {
-        if (l->kind == look->kind && l->wanted && strcmp(l->item, look->item) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Ends one that is out of the hub's list. */
-static void end_look(struct look *look, bool taken_over)
+/* Ends one that is out of the hub's list. What it has brought goes, unless another one has come to
+ * bring it, whose answer may still be on its way. */
+static void end_look(struct look *look, bool keep)
 {
     if (look->kind->stop)
         look->kind->stop(look);
-    if (taken_over)
+    if (keep)
         look->discovery = NULL; /* nothing is dropped */
+    else if (!look->discovery)
+        config_source_drop_addresses(look->hub->source, look->item);
     while (look->documents)
         look_drop(look, look->documents);
     uv_close((uv_handle_t *)&look->timer, on_look_closed);
@@ -256,7 +287,7 @@ static void end_unwanted(struct discovery_hub *hub)
             continue;
         }
         *at = look->next;
-        end_look(look, is_taken_over(hub, look));
+        end_look(look, false);
     }
 }
 

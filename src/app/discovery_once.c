@@ -11,6 +11,7 @@
 struct once {
     struct discovery_hub *hub;
     uv_timer_t patience, look;
+    bool over; /* the patience */
 };
 
 static void do_nothing(void *context)
@@ -20,6 +21,9 @@ static void do_nothing(void *context)
 
 static void on_patience(uv_timer_t *timer)
 {
+    struct once *once = timer->data;
+
+    once->over = true;
     uv_stop(timer->loop);
 }
 
@@ -31,38 +35,52 @@ static void on_look(uv_timer_t *timer)
         uv_stop(timer->loop);
 }
 
-static void run(uv_loop_t *loop, struct once *once)
+static void start(uv_loop_t *loop, struct once *once)
 {
     uv_timer_init(loop, &once->patience);
     uv_timer_init(loop, &once->look);
-    once->look.data = once;
+    once->patience.data = once->look.data = once;
     uv_timer_start(&once->patience, on_patience, PATIENCE_MS, 0);
     uv_timer_start(&once->look, on_look, 0, LOOK_MS);
-    uv_run(loop, UV_RUN_DEFAULT);
-    uv_close((uv_handle_t *)&once->patience, NULL);
-    uv_close((uv_handle_t *)&once->look, NULL);
+}
+
+/* Lists of targets first, then the addresses of hosts that only they may have told of. */
+static struct endpoint_set *run(uv_loop_t *loop, struct once *once, struct config_source *source,
+                                struct endpoint_set *set, struct config_messages *messages)
+{
+    struct endpoint_set *found = endpoint_set_ref(set);
+
+    for (int round = 0; found && round < 2; round++) {
+        discovery_hub_watch(once->hub, found);
+        if (!once->over && discovery_hub_waiting(once->hub))
+            uv_run(loop, UV_RUN_DEFAULT);
+        endpoint_set_unref(found);
+        config_messages_deinit(messages);
+        found = config_source_build(source, messages);
+    }
+    return found;
 }
 
 struct endpoint_set *discovery_once(struct config_source *source, struct endpoint_set *set,
                                     struct config_messages *messages)
 {
     const struct discovery_callbacks callbacks = {.news = do_nothing, .fared = do_nothing};
-    struct once once;
-    struct endpoint_set *found;
+    struct once once = {.hub = NULL};
+    struct endpoint_set *found = NULL;
     uv_loop_t loop;
 
     if (!set || (set->n_discoveries == 0 && !set->follows) || uv_loop_init(&loop) != 0)
         return set;
     once.hub = discovery_hub_new(&loop, source, &callbacks);
     if (once.hub) {
-        discovery_hub_watch(once.hub, set);
-        run(&loop, &once);
+        start(&loop, &once);
+        found = run(&loop, &once, source, set, messages);
+        uv_close((uv_handle_t *)&once.patience, NULL);
+        uv_close((uv_handle_t *)&once.look, NULL);
     }
     discovery_hub_free(once.hub);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
-    config_messages_deinit(messages);
-    found = config_source_build(source, messages);
     if (!found)
         return set;
     endpoint_set_unref(set);

@@ -8,10 +8,10 @@
 
 #include <uv.h>
 
-/* What was found at one place, and how it went: a file, an answer. Its name is that of its list in
- * the source, too. */
+/* What was found at one place, and how it went: a file, an answer. */
 struct document {
-    char *name;
+    char *place; /* a path, a URL as it may be shown, a name */
+    char *name;  /* of its list and in metrics: the place, and a number if others have that too */
     bool failing;
     uint64_t error_hash; /* of what was said last */
     uint64_t content_hash;
@@ -61,8 +61,8 @@ struct discovery_hub {
     struct look *looks;
 };
 
-/* The document of this name, made when there is none. NULL without memory. */
-struct document *look_document(struct look *look, const char *name);
+/* The document of this place, made when there is none. NULL without memory. */
+struct document *look_document(struct look *look, const char *place);
 
 /* A document has come: parses it and hands its list on, unless it is what came before. */
 void look_take(struct look *look, struct document *document, const char *text, size_t len);
@@ -73,7 +73,8 @@ void look_failed(struct look *look, struct document *document, const char *error
 /* It is good: what was wrong is said to be over. */
 void look_good(struct look *look, struct document *document, size_t targets);
 
-/* The list of this document is not asked for any more. */
+/* This look does not bring the document any more; its list goes, unless another look has come to
+ * bring it. */
 void look_drop(struct look *look, struct document *document);
 
 /* The source has something new. */

@@ -70,6 +70,7 @@ static void ask_srv(struct look *look)
 static void start_srv(struct look *look)
 {
     look->srv.done = on_srv;
+    look_document(look, look->item); /* an earlier look's list is this one's now */
     ask_srv(look);
 }
 

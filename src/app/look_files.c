@@ -46,7 +46,7 @@ static void read_document(struct look *look, struct document *document)
     size_t len = 0;
 
     document->read = document->seen;
-    text = read_file(document->name, &len, error, sizeof error);
+    text = read_file(document->place, &len, error, sizeof error);
     if (text)
         look_take(look, document, text, len);
     else
@@ -59,7 +59,7 @@ static void look_at(struct look *look, const char *path)
     struct document *document = look_document(look, path);
     uint64_t now = file_fingerprint(STR_HASH_START, path);
 
-    if (!document)
+    if (!document || document->matched) /* by an earlier pattern: its time is not over yet */
         return;
     document->matched = true;
     /* The first time there is nothing better to wait for. */
@@ -75,8 +75,35 @@ static bool is_written_out(const struct look *look, const char *path)
 {
     for (size_t i = 0; i < look->discovery->n_items; i++) {
         if (strcmp(look->discovery->items[i], path) == 0)
-            return true;
+            return !strpbrk(path, special);
     }
+    return false;
+}
+
+/* A directory that is not there holds nothing. One that cannot be read may hold anything. */
+static int on_glob_error(const char *path, int error)
+{
+    (void)path;
+    return error != ENOENT && error != ENOTDIR;
+}
+
+/* False when not all that this pattern means could be seen. */
+static bool look_at_all(struct look *look, const char *pattern)
+{
+    char error[ERROR_SIZE];
+    struct document *document;
+    glob_t found = {.gl_pathc = 0};
+    int result = glob(pattern, 0, on_glob_error, &found), why = errno;
+
+    for (size_t i = 0; result == 0 && i < found.gl_pathc; i++)
+        look_at(look, found.gl_pathv[i]);
+    globfree(&found);
+    if (result == 0 || result == GLOB_NOMATCH)
+        return true;
+    snprintf(error, sizeof error, "%s: a directory cannot be read: %s", pattern, strerror(why));
+    document = look_document(look, pattern);
+    if (document)
+        look_failed(look, document, error);
     return false;
 }
 
@@ -84,25 +111,19 @@ static void look_around(struct look *look)
 {
     const struct discovery *d = look->discovery;
     struct document *next;
+    bool all = true;
 
     for (struct document *document = look->documents; document; document = document->next)
         document->matched = false;
     for (size_t i = 0; i < d->n_items; i++) {
-        glob_t found;
-
-        if (!strpbrk(d->items[i], special)) {
+        if (!strpbrk(d->items[i], special))
             look_at(look, d->items[i]);
-            continue;
-        }
-        if (glob(d->items[i], 0, NULL, &found) != 0)
-            continue;
-        for (size_t j = 0; j < found.gl_pathc; j++)
-            look_at(look, found.gl_pathv[j]);
-        globfree(&found);
+        else if (!look_at_all(look, d->items[i]))
+            all = false;
     }
-    for (struct document *document = look->documents; document; document = next) {
+    for (struct document *document = look->documents; document && all; document = next) {
         next = document->next;
-        if (!document->matched && !is_written_out(look, document->name))
+        if (!document->matched && !is_written_out(look, document->place))
             look_drop(look, document);
     }
     look->answered = true;

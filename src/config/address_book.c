@@ -102,6 +102,17 @@ bool address_book_set(struct address_book *book, const char *host, const char *c
     return true;
 }
 
+void address_book_drop(struct address_book *book, const char *host)
+{
+    size_t at = place_of(book, host);
+
+    if (at == book->n || strcmp(book->entries[at].host, host) != 0)
+        return;
+    free_entry(&book->entries[at]);
+    book->n--;
+    memmove(&book->entries[at], &book->entries[at + 1], (book->n - at) * sizeof *book->entries);
+}
+
 void address_book_deinit(struct address_book *book)
 {
     for (size_t i = 0; i < book->n; i++)

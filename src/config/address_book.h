@@ -20,4 +20,6 @@ const struct book_entry *address_book_find(const struct address_book *book, cons
 /* Replaces what is known of a host. True when that is anything else than before. */
 bool address_book_set(struct address_book *book, const char *host, const char *const *addresses,
                       size_t n);
+/* Nothing is known of it any more. */
+void address_book_drop(struct address_book *book, const char *host);
 void address_book_deinit(struct address_book *book);

@@ -270,6 +270,11 @@ bool config_source_set_addresses(struct config_source *s, const char *host,
     return address_book_set(&s->book, host, addresses, n);
 }
 
+void config_source_drop_addresses(struct config_source *s, const char *host)
+{
+    address_book_drop(&s->book, host);
+}
+
 /* --- messages -----------------------------------------------------------------------------------
  */
 

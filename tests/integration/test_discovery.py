@@ -266,6 +266,68 @@ def test_commands_discover_too(lab, trust, scratch, inventory):
     assert checked.returncode == 0 and len(source.asked) == 2  # nothing is asked to check a file
 
 
+def test_an_item_that_changes_keeps_what_it_still_brings(trust, exporter, scratch):
+    scratch.mkdir(parents=True, exist_ok=True)
+    paths = {name: scratch / f"{name}.json" for name in "ab"}
+    for name, path in paths.items():
+        path.write_text(json.dumps([group(["127.9.9.9:1"], name)]))
+
+    def of(names):
+        return configuration(trust, [{"file_sd": {"files": [str(paths[n]) for n in names]}, "template": "pg"}])
+    daemon = exporter(of("a"))
+    daemon.until(lambda m: endpoints(m) == {("a", "write")}, what="a")
+    for names in ("ba", "b", "ab", "a"):
+        daemon.write(of(names))
+        daemon.reload()
+        daemon.until(lambda m, names=names: endpoints(m) == {(n, "write") for n in names}, what=names)
+
+
+def test_two_items_may_share_a_place(trust, exporter, scratch, inventory):
+    def tell(handler):
+        body = json.dumps([group(["127.9.9.9:1"], handler.path.rpartition("=")[2])])
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + body.encode())
+    service = inventory([])
+    service.answer = tell
+    scratch.mkdir(parents=True, exist_ok=True)
+    file = scratch / "t.json"
+    file.write_text(json.dumps([group(["127.9.9.9:1"], "c")]))
+    daemon = exporter(configuration(trust, [
+        *({"http_sd": {"url": f"{service.url}?env={env}"}, "template": "pg"} for env in ("prod", "test")),
+        *({"file_sd": {"files": [str(file)]}, "template": "pg", "cluster": name} for name in ("x", "y"))]))
+    metrics = daemon.until(lambda m: endpoints(m) == {(n, "write") for n in ("prod", "test", "x", "y")}, what="all four")
+    sources = [labels["source"] for labels, _ in metrics.all("pgtls_discovery_good")]
+    assert len(sources) == len(set(sources)) == 4
+
+
+def test_a_host_that_a_list_tells_of_is_followed_from_the_start(trust, exporter, scratch):
+    scratch.mkdir(parents=True, exist_ok=True)
+    file = scratch / "t.json"
+    file.write_text(json.dumps([group(["localhost:1"], "a", __pgtls_resolve="all")]))
+    content = configuration(trust, [{"file_sd": {"files": [str(file)]}, "template": "pg"}])
+    daemon = exporter(content)
+    daemon.until(lambda m: any(labels["server"] == "127.0.0.1:1" for labels, _ in m.all("pgtls_probes_total")),
+                 what="the address")
+    (scratch / "once.yml").write_text(json.dumps(content))
+    listed = run("list", f"--config.file={scratch / 'once.yml'}")
+    assert "127.0.0.1:1" in listed.stdout, listed.stdout + listed.stderr
+
+
+def test_a_directory_that_cannot_be_read_takes_nothing_away(trust, exporter, scratch):
+    targets = scratch / "targets"
+    targets.mkdir(parents=True)
+    (targets / "a.json").write_text(json.dumps([group(["127.9.9.9:1"], "a")]))
+    daemon = exporter(configuration(trust, [{"file_sd": {"files": [f"{targets}/*.json"]}, "template": "pg"}]))
+    daemon.until(lambda m: endpoints(m) == {("a", "write")}, what="a")
+    targets.rename(scratch / "aside")
+    targets.symlink_to(targets)  # one of the ways not to be readable that root knows, too
+    daemon.until(lambda m: m.value("pgtls_discovery_good", source=f"{targets}/*.json") == 0, what="the failure")
+    assert endpoints(daemon.scrape()) == {("a", "write")}
+    targets.unlink()
+    (scratch / "aside").rename(targets)
+    daemon.until(lambda m: len(m.all("pgtls_discovery_good")) == 1, what="the end of the failure")
+    assert endpoints(daemon.scrape()) == {("a", "write")}
+
+
 def of_those_that_stay(daemon):
     """What ten thousand servers export is not read: only the lines of one of them."""
     lines = [line for line in daemon.get("/metrics").text.splitlines() if 'pg_cluster="stays"' in line]

@@ -102,6 +102,9 @@ void config_source_drop_targets(struct config_source *source, const char *name);
 bool config_source_set_addresses(struct config_source *source, const char *host,
                                  const char *const *addresses, size_t n);
 
+/* The host is not followed any more. */
+void config_source_drop_addresses(struct config_source *source, const char *host);
+
 /* --- building ------------------------------------------------------------------------------- */
 
 /* Builds the set as told above. NULL when there is none: at the first build after any error, later
