@@ -313,17 +313,23 @@ def test_a_host_that_a_list_tells_of_is_followed_from_the_start(trust, exporter,
 
 
 def test_a_directory_that_cannot_be_read_takes_nothing_away(trust, exporter, scratch):
-    targets = scratch / "targets"
-    targets.mkdir(parents=True)
-    (targets / "a.json").write_text(json.dumps([group(["127.9.9.9:1"], "a")]))
+    real, loop, targets = (scratch / name for name in ("real", "loop", "targets"))
+    real.mkdir(parents=True)
+    loop.symlink_to(loop)  # one of the ways not to be readable that root knows, too
+    (real / "a.json").write_text(json.dumps([group(["127.9.9.9:1"], "a")]))
+
+    def lead_to(directory):
+        beside = scratch / "beside"
+        beside.symlink_to(directory)
+        beside.rename(targets)
+    lead_to(real)
     daemon = exporter(configuration(trust, [{"file_sd": {"files": [f"{targets}/*.json"]}, "template": "pg"}]))
     daemon.until(lambda m: endpoints(m) == {("a", "write")}, what="a")
-    targets.rename(scratch / "aside")
-    targets.symlink_to(targets)  # one of the ways not to be readable that root knows, too
-    daemon.until(lambda m: m.value("pgtls_discovery_good", source=f"{targets}/*.json") == 0, what="the failure")
+    lead_to(loop)
+    daemon.until(lambda m: any(labels["source"] == f"{targets}/*.json" for labels, _ in m.all("pgtls_discovery_good")),
+                 what="the failure")
     assert endpoints(daemon.scrape()) == {("a", "write")}
-    targets.unlink()
-    (scratch / "aside").rename(targets)
+    lead_to(real)
     daemon.until(lambda m: len(m.all("pgtls_discovery_good")) == 1, what="the end of the failure")
     assert endpoints(daemon.scrape()) == {("a", "write")}
 
