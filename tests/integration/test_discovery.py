@@ -313,13 +313,13 @@ def test_a_host_that_a_list_tells_of_is_followed_from_the_start(trust, exporter,
 
 
 def test_a_directory_that_cannot_be_read_takes_nothing_away(trust, exporter, scratch):
-    real, loop, targets = (scratch / name for name in ("real", "loop", "targets"))
+    real, loop, targets = (scratch / "unreadable" / name for name in ("real", "loop", "targets"))
     real.mkdir(parents=True)
     loop.symlink_to(loop)  # one of the ways not to be readable that root knows, too
     (real / "a.json").write_text(json.dumps([group(["127.9.9.9:1"], "a")]))
 
     def lead_to(directory):
-        beside = scratch / "beside"
+        beside = targets.with_name("beside")
         beside.symlink_to(directory)
         beside.rename(targets)
     lead_to(real)
