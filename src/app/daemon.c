@@ -43,6 +43,7 @@ struct daemon {
     struct http_server *http;
     struct config_source *source;
     struct discovery_hub *hub;
+    uint64_t fallen_back;            /* what was said to be so: of the names of inputs */
     uint64_t files_read, files_seen; /* fingerprints: as read last, and at the latest look */
 
     uv_loop_t loop;
@@ -206,17 +207,28 @@ static void tell_loaded(const struct daemon *d, const struct endpoint_set *set)
         LOG(WARN, "No cluster of the configuration belongs to this shard", {"shard", shard});
 }
 
-static void tell_trouble(const struct daemon *d, bool ok)
+/* Said with every reload, and between two of them when it changes: discovery builds often. */
+static void tell_fallen_back(struct daemon *d)
 {
     struct config_input_state state;
+    uint64_t now = STR_HASH_START;
 
-    for (size_t i = 0; ok && config_source_input(d->source, i, &state); i++) {
+    for (size_t i = 0; config_source_input(d->source, i, &state); i++)
+        now = state.valid ? now : str_hash(now, state.name);
+    for (size_t i = 0; now != d->fallen_back && config_source_input(d->source, i, &state); i++) {
         if (!state.valid)
             LOG(ERROR, "File has errors; what it said before stays in force", {"file", state.name});
     }
-    if (!ok && d->self.ready)
+    d->fallen_back = now;
+}
+
+static void tell_trouble(struct daemon *d, bool ok)
+{
+    if (ok)
+        tell_fallen_back(d);
+    else if (d->self.ready)
         LOG(ERROR, "Configuration not loaded; the one before stays in force", {NULL, NULL});
-    else if (!ok)
+    else
         LOG(ERROR, "Configuration not loaded", {NULL, NULL});
 }
 
@@ -270,8 +282,7 @@ static bool rebuild(struct daemon *d, char *reason, size_t size)
     }
     if (!all)
         list_errors(&messages, reason, size);
-    if (!ok || !config_source_all_good(d->source))
-        tell_trouble(d, ok);
+    tell_trouble(d, ok);
     config_messages_deinit(&messages);
     endpoint_set_unref(set);
     return d->self.ready ? all : ok;
@@ -283,6 +294,7 @@ static bool reload(struct daemon *d, char *reason, size_t size)
     bool ok;
 
     d->files_read = d->files_seen = config_source_fingerprint(d->source);
+    d->fallen_back = 0;
     config_source_read(d->source);
     ok = rebuild(d, reason, size);
     if (atomic_load(&d->self.reload_successful))
