@@ -167,8 +167,8 @@ def test_two_servers_of_an_endpoint(trust, postgres, watch):
 def test_back_ends_that_take_turns_disagree_with_nobody(lab, trust, postgres, watch):
     """Two balancers, each over the same two servers, which have certificates of their own."""
     pair = [postgres(), postgres()]
-    body = ["balance random(1)"]  # in strict turns one client may always meet the same
-    body += [f"server s{n} 127.0.0.1:{server.port}" for n, server in enumerate(pair)]
+    turns = [*pair, pair[0]]  # of two strictly in turn, one client may always meet the same
+    body = ["balance roundrobin"] + [f"server s{n} 127.0.0.1:{server.port}" for n, server in enumerate(turns)]
     balancers = [lab.keep(servers.Haproxy(lab.directory("haproxy"), body)).start() for _ in range(2)]
     daemon = watch({"both": hosts(*balancers, promise={"same_certificate": True}),
                     "one": endpoint_of(balancers[0], certificate_file=str(pair[0].data / "server.crt"))})
