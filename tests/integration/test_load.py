@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 from conftest import PASSWORD
 from lab.exporter import endpoint_of, one_cluster
@@ -84,3 +85,18 @@ def test_sessions_of_a_server_log_in_one_after_the_other(lab, trust, exporter, t
     starts = sorted(value for _, value in metrics.all("pgtls_session_start_timestamp_seconds"))
     assert all(later - earlier > 0.3 for earlier, later in zip(starts, starts[1:])), starts
     relay.close()
+
+
+def test_no_more_new_connections_per_second_than_allowed(exporter):
+    """Of fifty servers that are due every second, five get their turn."""
+    endpoints = {f"e{n}": {"host": f"127.0.0.{n + 1}", "port": 1} for n in range(50)}
+    daemon = exporter({**one_cluster(endpoints, {"interval": "1s", "timeout": "1s"}),
+                       "limits": {"connections_per_second": 5}})
+
+    def probes(metrics):
+        return sum(value for _, value in metrics.all("pgtls_probes_total", probe="inspect"))
+    began, first = time.monotonic(), probes(daemon.scrape())
+    last = daemon.until(lambda m: probes(m) >= first + 20)
+    assert probes(last) - first <= 5 * (time.monotonic() - began) + 5
+    assert last.value("pgtls_probes_held_back_total", limit="connections_per_second") > 0
+    assert last.value("pgtls_limit", limit="connections_per_second") == 5
