@@ -1,7 +1,8 @@
 """Alerts all the way: six exporters as three shards of two replicas, a Prometheus with the shipped rules,
 an Alertmanager with the example configuration, and the webhook it calls.
 
-So that nobody waits, the rules' `for` and `keep_firing_for` are seconds here where they are minutes."""
+So that nobody waits, the rules' `for` and `keep_firing_for` are seconds here where they are minutes. Not so the
+error budget's: its windows are hours and days, of which an outage of seconds would be a large part here."""
 
 import http.server
 import json
@@ -53,8 +54,10 @@ class Webhook:
 
 
 def quick_rules(directory):
+    rules = re.split(r"(?m)^(?=      - alert: )", RULES.read_text())
     path = directory / "pgtls.rules.yml"
-    path.write_text(re.sub(r"(for: \d+)[mh]$", r"\1s", RULES.read_text(), flags=re.MULTILINE))
+    path.write_text("".join(rule if rule.startswith("      - alert: PgtlsErrorBudgetBurn\n")
+                            else re.sub(r"(for: \d+)[mh]$", r"\1s", rule, flags=re.MULTILINE) for rule in rules))
     return path
 
 
@@ -88,11 +91,16 @@ class World:
                              "dbname": "app", "sslrootcert": str(self.trust.root_file), **defaults},
                 "clusters": self.clusters}
 
-    def start(self, stack, shard, replica, **defaults):
-        one = Exporter(self.directory / f"{shard}{replica}", self.configuration(**defaults), workers=1,
+    def start(self, stack, shard, replica):
+        one = Exporter(self.directory / f"{shard}{replica}", self.configuration(), workers=1,
                        arguments=[f"--shard={shard}", f"--total-shards={SHARDS}"])
         stack.append(one)
         self.exporters[shard, replica] = one
+
+    def change(self, shard, replica, **defaults):
+        one = self.exporters[shard, replica]
+        one.write(self.configuration(**defaults))
+        one.reload()
 
     def firing(self):
         """(name, severity, instance or endpoint) of every alert that fires."""
@@ -111,10 +119,7 @@ def world(lab, trust, scratch):
     try:
         for shard in range(SHARDS):
             world.start(stack, shard, "a")
-        world.start(stack, 0, "b")
-        # Two that do not see: one whose way out is wrong, one that has lost its CA file.
-        world.start(stack, 1, "b", hostaddr="127.0.0.99")
-        world.start(stack, 2, "b", sslrootcert=str(directory / "missing.crt"))
+            world.start(stack, shard, "b")
         world.alertmanager = lab.keep(Alertmanager(directory / "alertmanager", example(world.webhook.port))).start()
         world.prometheus = lab.keep(Prometheus(directory / "prometheus", {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
@@ -144,6 +149,15 @@ def test_no_endpoint_is_lost_and_none_is_twice_in_a_replica_set(world):
 
 
 def test_blinded_replicas_are_warnings_and_nothing_else_fires(world):
+    # Once all six are known: where the first seconds of Prometheus show it the blind one alone, a cluster
+    # counts as down, and the few samples that there are make that a large part of three days.
+    def unknown():
+        return 6 - len(world.prometheus.query(
+            'min by (instance) (count_over_time(pgtls_state_seconds_total{state="up"}[1m])) > 3'))
+    process.wait_for(lambda: not unknown(), 60, lambda: f"{unknown()} exporters to be scraped")
+    assert world.firing() == set()
+    world.change(1, "b", hostaddr="127.0.0.99")  # its way out is wrong
+    world.change(2, "b", sslrootcert=str(world.directory / "missing.crt"))  # it has lost its CA file
     lost, fileless = (world.exporters[shard, "b"].addresses[0] for shard in (1, 2))
     expected = {("PgtlsVantageBroken", "warning", lost), ("PgtlsInternalErrors", "warning", fileless)}
     process.wait_for(lambda: world.firing() >= expected, 60, lambda: f"the two, of {world.firing()}")
