@@ -11,6 +11,12 @@
 
 #define PAGE_MAX_BYTES ((size_t)4 * 1024 * 1024)
 
+static void print_names(struct buf *to)
+{
+    expose_print_names(to);
+    config_print_names(to);
+}
+
 static const struct {
     const char *name;
     void (*print)(struct buf *to);
@@ -19,7 +25,7 @@ static const struct {
     {"connection-strings", config_print_connection_strings},
     {"metrics", metrics_print_reference},
     {"faults", faults_print_reference},
-    {"names", expose_print_names},
+    {"names", print_names},
     {"fault", faults_print_heads},
 };
 #define N_PAGES (sizeof pages / sizeof *pages)

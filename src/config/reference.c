@@ -265,3 +265,35 @@ void config_print_reference(struct buf *to)
                     "What `dsn`, `dsn_file`, `dsn_env` and `DATABASE_URL` take, and what becomes "
                     "of each\nparameter: [connection strings](connection-strings.md).\n");
 }
+
+/* "a, b, c": those of the `count` names whose bit is in `wanted`. */
+static void add_list(struct buf *to, const char *const *names, size_t count, unsigned wanted)
+{
+    const char *between = "";
+
+    for (size_t i = 0; i < count; i++) {
+        if (!(wanted & (1u << i)))
+            continue;
+        buf_addf(to, "%s%s", between, names[i]);
+        between = ", ";
+    }
+}
+
+void config_print_names(struct buf *to)
+{
+    for (size_t i = 0; i < n_config_keys; i++) {
+        const struct key *key = &config_keys[i];
+        size_t values = 0;
+
+        while (key->names && key->names[values])
+            values++;
+        buf_addf(to, "config %s in ", key->name);
+        add_list(to, level_names, LEVEL_COUNT, key->levels);
+        if (values) {
+            buf_add_str(to, " {");
+            add_list(to, key->names, values, ~0u);
+            buf_add_char(to, '}');
+        }
+        buf_add_char(to, '\n');
+    }
+}

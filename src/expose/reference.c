@@ -182,8 +182,10 @@ void metrics_print_reference(struct buf *to)
 
 void expose_print_names(struct buf *to)
 {
-    buf_add_str(to, "# Names that are API: metric families with their labels, label values, fault\n"
-                    "# ids, keys of /health/database. Printed from the tables in the code.\n");
+    buf_add_str(to,
+                "# Names that are API: metric families with their labels, label values, fault\n"
+                "# ids, keys of /health/database, of the configuration the keys with the places\n"
+                "# where they stand and their words. Printed from the tables in the code.\n");
     for (size_t i = 0; i < family_count; i++) {
         const struct family *f = &family_catalogue[i];
         const char *scope = scope_labels(f);

@@ -13,11 +13,12 @@ from lab.servers import ROOT
 DOCS = Path(os.environ.get("PGTLS_DOCS", BINARY.parent / "pgtls_docs"))
 
 
-@pytest.mark.parametrize("name", ["configuration", "metrics", "faults"])
-def test_the_reference_is_what_the_code_says(name):
+@pytest.mark.parametrize("name, file", [
+    ("configuration", "configuration.md"), ("connection-strings", "connection-strings.md"), ("metrics", "metrics.md"),
+    ("faults", "faults.md"), ("names", "api-names.txt")])
+def test_the_reference_is_what_the_code_says(name, file):
     printed = subprocess.run([DOCS, name], capture_output=True, text=True, check=True).stdout
-    path = ROOT / "docs" / f"{name}.md"
-    assert path.read_text() == printed, f"print it again: {DOCS.name} {name} > docs/{name}.md"
+    assert (ROOT / "docs" / file).read_text() == printed, f"print it again: {DOCS.name} {name} > docs/{file}"
 
 
 def test_the_readme_names_the_packages_of_the_build():

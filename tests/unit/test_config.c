@@ -455,9 +455,24 @@ static void check_page(const char *path, void (*print)(struct buf *to))
     free(shipped);
 }
 
+/* Every key is API, as are the places where it stands and its words: docs/api-names.txt ends so. */
+static void check_names(void)
+{
+    struct buf names = BUF_INIT(1 << 20);
+    char *shipped = read_source("docs/api-names.txt");
+    const char *ours = strstr(shipped, "\nconfig ");
+
+    config_print_names(&names);
+    assert_non_null(ours);
+    assert_string_equal(buf_text(&names), ours + 1);
+    buf_deinit(&names);
+    free(shipped);
+}
+
 static void test_reference_is_up_to_date(void **state)
 {
     (void)state;
+    check_names();
     check_page("docs/configuration.md", config_print_reference);
     check_page("docs/connection-strings.md", config_print_connection_strings);
 }

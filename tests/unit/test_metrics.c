@@ -443,8 +443,8 @@ static void test_negotiation(void **state)
     }
 }
 
-/* The names in the tree are the names in the code: both are API. */
-static void assert_file_is(const char *path, void (*print)(struct buf *to))
+/* The names in the tree are the names in the code: both are API. What other rooms print follows. */
+static void assert_file_begins(const char *path, void (*print)(struct buf *to))
 {
     struct buf page = BUF_INIT(BODY_MAX), stored = BUF_INIT(BODY_MAX);
     char piece[4096];
@@ -457,7 +457,7 @@ static void assert_file_is(const char *path, void (*print)(struct buf *to))
         buf_add(&stored, piece, n);
     fclose(file);
     print(&page);
-    if (strcmp(buf_text(&page), buf_text(&stored)) != 0)
+    if (strncmp(buf_text(&page), buf_text(&stored), page.len) != 0)
         fail_msg("%s is not what the code prints; print it again with pgtls_docs", path);
     buf_deinit(&page);
     buf_deinit(&stored);
@@ -466,8 +466,8 @@ static void assert_file_is(const char *path, void (*print)(struct buf *to))
 static void test_printed_contract_is_in_the_tree(void **state)
 {
     (void)state;
-    assert_file_is(PGTLS_SOURCE_DIR "/docs/metrics.md", metrics_print_reference);
-    assert_file_is(PGTLS_SOURCE_DIR "/docs/api-names.txt", expose_print_names);
+    assert_file_begins(PGTLS_SOURCE_DIR "/docs/metrics.md", metrics_print_reference);
+    assert_file_begins(PGTLS_SOURCE_DIR "/docs/api-names.txt", expose_print_names);
 }
 
 int main(void)

@@ -48,5 +48,9 @@ struct endpoint_set *config_load_dsn(const char *name, const char *dsn,
 /* Prints the reference (Markdown) from the table of keys. */
 void config_print_reference(struct buf *to);
 
+/* Prints every key with the places where it may stand and, of those that have a vocabulary, its
+ * words, a line each: names that are API. A test diffs them with docs/api-names.txt. */
+void config_print_names(struct buf *to);
+
 /* Prints docs/connection-strings.md from the tables of dialects and keywords. */
 void config_print_connection_strings(struct buf *to);

@@ -34,5 +34,5 @@ bool exposition_next(struct exposition *e, struct buf *to);
 void metrics_print_reference(struct buf *to);
 
 /* Prints every name that is API of this room, a line each: metric families with their labels, label
- * values, fault ids, JSON keys of the health document. A test diffs it with docs/api-names.txt. */
+ * values, fault ids, JSON keys of the health document. docs/api-names.txt begins with it (test). */
 void expose_print_names(struct buf *to);
