@@ -2,17 +2,17 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
-find_package(ZLIB REQUIRED)
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv>=1.40)
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares>=1.18)
 pkg_check_modules(FYAML REQUIRED IMPORTED_TARGET libfyaml>=0.7)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
 pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
+pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal>=2.30)
 pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq>=15)
 
 add_library(pgtls_dependencies INTERFACE)
 target_link_libraries(pgtls_dependencies INTERFACE
-  OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads m
+  OpenSSL::SSL OpenSSL::Crypto Threads::Threads m
   PkgConfig::LIBUV PkgConfig::CARES PkgConfig::FYAML PkgConfig::JANSSON PkgConfig::MHD
-  PkgConfig::CURL PkgConfig::LIBPQ)
+  PkgConfig::CURL PkgConfig::ISAL PkgConfig::LIBPQ)

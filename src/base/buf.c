@@ -49,7 +49,7 @@ bool buf_reserve(struct buf *b, size_t more)
     return true;
 }
 
-void buf_add(struct buf *b, const void *bytes, size_t n)
+void buf_add_growing(struct buf *b, const void *bytes, size_t n)
 {
     if (!buf_reserve(b, n))
         return;
@@ -59,21 +59,15 @@ void buf_add(struct buf *b, const void *bytes, size_t n)
     b->data[b->len] = '\0';
 }
 
-void buf_add_str(struct buf *b, const char *text)
-{
-    buf_add(b, text, strlen(text));
-}
-
-void buf_add_char(struct buf *b, char c)
-{
-    buf_add(b, &c, 1);
-}
-
 void buf_add_u64(struct buf *b, uint64_t value)
 {
     char digits[20];
     size_t at = sizeof digits;
 
+    if (value < 10) { /* most counters are */
+        buf_add_char(b, (char)('0' + value));
+        return;
+    }
     do {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;

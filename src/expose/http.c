@@ -28,11 +28,11 @@
 /* libmicrohttpd divides its limit among its threads and leaves further clients unaccepted. It is
  * set so high that ours, which makes room by dropping the slowest, is reached first. */
 #define MHD_CLIENT_LIMIT    (2u * MAX_CLIENTS * THREADS_PER_ADDRESS)
-#define REQUEST_MEMORY      ((size_t)32 * 1024) /* request line and headers; beyond it 4xx */
+#define REQUEST_MEMORY      ((size_t)64 * 1024) /* request line and headers; beyond it 4xx */
 #define IDLE_NS             (120 * NS_PER_S)
 #define MHD_IDLE_SECONDS    180u /* should ours ever fail */
 #define DEFAULT_DEADLINE    (10 * NS_PER_S)
-#define STREAM_BLOCK        ((size_t)32 * 1024)
+#define STREAM_BLOCK        ((size_t)64 * 1024)
 #define GZIP_MIN_BYTES      1024
 
 /* Nothing but our own files, and nothing inline: should markup ever get through, it does nothing.

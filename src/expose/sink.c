@@ -5,25 +5,33 @@
 
 #include <string.h>
 
+static void le_table_add(struct le_table *le, size_t i, const struct buf *value)
+{
+    static const char end[] = "\"} ";
+
+    memcpy(le->text[i], buf_text(value), value->len);
+    memcpy(le->text[i] + value->len, end, sizeof end - 1);
+    le->len[i] = value->len + sizeof end - 1;
+}
+
 /* Both formats want a bound that is an integer written with its fraction. */
 void le_table_init(struct le_table *le, const double *bounds, size_t n)
 {
+    struct buf value = BUF_INIT(sizeof le->text[0] - 8);
+
     *le = (struct le_table){.n = n};
     for (size_t i = 0; i < n; i++) {
-        struct buf text = BUF_INIT(sizeof le->text[0] - 3);
-
-        buf_add_double(&text, bounds[i]);
+        buf_reset(&value);
+        buf_add_double(&value, bounds[i]);
+        if (!strpbrk(buf_text(&value), ".e"))
+            buf_add_str(&value, ".0");
         le->bounds[i] = bounds[i];
-        le->len[i] = text.len;
-        memcpy(le->text[i], buf_text(&text), text.len);
-        if (!strpbrk(buf_text(&text), ".e")) {
-            memcpy(le->text[i] + text.len, ".0", 2);
-            le->len[i] += 2;
-        }
-        buf_deinit(&text);
+        le_table_add(le, i, &value);
     }
-    memcpy(le->text[n], "+Inf", 4);
-    le->len[n] = 4;
+    buf_reset(&value);
+    buf_add_str(&value, "+Inf");
+    le_table_add(le, n, &value);
+    buf_deinit(&value);
 }
 
 static void begin(struct sink *k, const char *suffix, size_t suffix_len)
@@ -172,7 +180,6 @@ static uint64_t bucket_lines(struct sink *k, const struct sink_histogram *h)
         if (i > h->folded && buf_reserve(k->to, prefix))
             buf_add(k->to, k->to->data + start, prefix);
         buf_add(k->to, k->le.text[i], k->le.len[i]);
-        buf_add(k->to, "\"} ", 3);
         buf_add_u64(k->to, sum);
         buf_add_char(k->to, '\n');
     }

@@ -7,11 +7,12 @@
 
 #include <stdint.h>
 
-/* Bucket bounds as label values: "0.005", "1.0", last "+Inf". */
+/* Bucket bounds as label values: "0.005", "1.0", last "+Inf", each with what follows it in its line
+ * up to the count: `0.005"} `. */
 struct le_table {
     size_t n; /* bounds, without +Inf */
     double bounds[MAX_BUCKETS];
-    char text[MAX_BUCKETS + 1][24];
+    char text[MAX_BUCKETS + 1][32];
     size_t len[MAX_BUCKETS + 1];
 };
 void le_table_init(struct le_table *le, const double *bounds, size_t n);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     char *data;
@@ -28,9 +29,33 @@ void buf_reset(struct buf *b);
 /* Room for `more` further bytes; false (and failed) when the maximum or memory forbids it. */
 bool buf_reserve(struct buf *b, size_t more);
 
-void buf_add(struct buf *b, const void *bytes, size_t n);
-void buf_add_str(struct buf *b, const char *text);
-void buf_add_char(struct buf *b, char c);
+/* The same as buf_add, for when there may be no room yet. */
+void buf_add_growing(struct buf *b, const void *bytes, size_t n);
+
+/* Appending is inline: a scrape does it a million times, mostly with room, and with lengths that
+ * the compiler knows. */
+static inline void buf_add(struct buf *b, const void *bytes, size_t n)
+{
+    if (n >= b->cap - b->len || b->failed) {
+        buf_add_growing(b, bytes, n);
+        return;
+    }
+    if (n > 0)
+        memcpy(b->data + b->len, bytes, n);
+    b->len += n;
+    b->data[b->len] = '\0';
+}
+
+static inline void buf_add_str(struct buf *b, const char *text)
+{
+    buf_add(b, text, strlen(text));
+}
+
+static inline void buf_add_char(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
+}
+
 void buf_add_u64(struct buf *b, uint64_t value);
 
 /* The shortest decimal that reads back as the same double; +Inf, -Inf and NaN as Prometheus
