@@ -14,7 +14,7 @@ from lab.exporter import BINARY, QUICK, endpoint_of
 from lab.servers import ROOT
 
 EXAMPLE = ROOT / "docs" / "examples" / "pgtls.yml"
-LANGUAGES = {"sh", "yaml", "json", "promql", "console", "text", "python", ""}
+LANGUAGES = {"sh", "yaml", "json", "promql", "sql", "console", "text", "python", ""}
 OURS = {"defaults", "templates", "clusters", "discovery", "modules", "limits", "histogram_buckets"}
 ALERTMANAGER = {"global", "route", "receivers", "inhibit_rules"}
 PROMETHEUS = {"global", "scrape_configs", "rule_files", "alerting", "storage", "remote_write"}
