@@ -29,6 +29,13 @@ char *wipe_argument(char *word)
     return copy;
 }
 
+static _Thread_local bool paused;
+
+void wipe_pause(bool pause)
+{
+    paused = pause;
+}
+
 #if defined(__GLIBC__) && !defined(PGTLS_SANITIZED)
 
 /* Larger blocks hold no secrets but in their own right (a passfile, which its reader wipes); they
@@ -41,7 +48,7 @@ extern void *__libc_realloc(void *memory, size_t size);
 
 void free(void *memory)
 {
-    size_t size = memory ? malloc_usable_size(memory) : 0;
+    size_t size = memory && !paused ? malloc_usable_size(memory) : 0;
 
     if (size > 0 && size <= MAX_WIPED)
         str_wipe(memory, size);
@@ -51,7 +58,7 @@ void free(void *memory)
 /* One that moves leaves nothing behind, nor does what a smaller one gives back (all, at size 0). */
 void *realloc(void *memory, size_t size)
 {
-    size_t old = memory ? malloc_usable_size(memory) : 0;
+    size_t old = memory && !paused ? malloc_usable_size(memory) : 0;
     void *moved;
 
     if (old == 0 || old > MAX_WIPED)

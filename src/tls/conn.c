@@ -8,6 +8,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/stopwatch.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 #include "pgtls/net/arrival.h"
 
 #include <arpa/inet.h>
@@ -190,6 +191,19 @@ int conn_on_certificate(X509_STORE_CTX *ctx, void *unused)
     return 1;
 }
 
+/* Around what OpenSSL does for a connection of ours, which never carries a secret that we were
+ * given: its own, the keys of the session, it wipes itself. With a client's key nothing is risked.
+ */
+static void openssl_begins(const struct trust *trust)
+{
+    wipe_pause(!trust_has_client_certificate(trust));
+}
+
+static void openssl_ends(void)
+{
+    wipe_pause(false);
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static bool is_address(const char *host)
@@ -246,7 +260,9 @@ void tls_conn_free(struct tls_conn *c)
 {
     if (!c)
         return;
+    openssl_begins(c->trust);
     SSL_free(c->ssl);
+    openssl_ends();
     free(c);
 }
 
@@ -356,7 +372,9 @@ enum tls_want tls_conn_handshake(struct tls_conn *c)
 
     ERR_clear_error();
     errno = 0;
+    openssl_begins(c->trust);
     result = SSL_do_handshake(c->ssl);
+    openssl_ends();
     if (result != 1)
         return wanted(c, result);
     c->up = true;
@@ -374,7 +392,9 @@ enum tls_want tls_conn_write(struct tls_conn *c, const void *bytes, size_t len, 
 
     ERR_clear_error();
     errno = 0;
+    openssl_begins(c->trust);
     result = SSL_write_ex(c->ssl, bytes, len, n);
+    openssl_ends();
     return result == 1 ? TLS_DONE : wanted(c, result);
 }
 
@@ -384,7 +404,9 @@ enum tls_want tls_conn_read(struct tls_conn *c, void *to, size_t size, size_t *n
 
     ERR_clear_error();
     errno = 0;
+    openssl_begins(c->trust);
     result = SSL_read_ex(c->ssl, to, size, n);
+    openssl_ends();
     return result == 1 ? TLS_DONE : wanted(c, result);
 }
 

@@ -1,6 +1,8 @@
 /* Trust policies: shared client contexts, loaded again when their files change. */
 #include "tls.h"
 
+#include "library.h"
+
 #include "pgtls/base/clock.h"
 #include "pgtls/base/file.h"
 #include "pgtls/base/str.h"
@@ -35,6 +37,7 @@ struct trust {
 
 struct trust_cache {
     struct trust *policies;
+    OSSL_LIB_CTX *library; /* for policies without a client key */
     const char *bundle_path;
     uint64_t generations;
 };
@@ -81,8 +84,10 @@ struct trust_cache *trust_cache_new(const char *bundle_path)
 {
     struct trust_cache *cache = calloc(1, sizeof *cache);
 
-    if (cache)
-        cache->bundle_path = bundle_path ? bundle_path : trust_find_bundle();
+    if (!cache)
+        return NULL;
+    cache->bundle_path = bundle_path ? bundle_path : trust_find_bundle();
+    cache->library = library_new();
     return cache;
 }
 
@@ -104,6 +109,7 @@ void trust_cache_free(struct trust_cache *cache)
         trust_unref(cache->policies);
         cache->policies = next;
     }
+    library_free(cache->library);
     free(cache);
 }
 
@@ -277,7 +283,7 @@ static struct trust *load(struct trust_cache *cache, const struct server *s, con
     struct trust *t = calloc(1, sizeof *t);
 
     if (t)
-        t->context = SSL_CTX_new(TLS_client_method());
+        t->context = SSL_CTX_new_ex(s->sslcert ? NULL : cache->library, NULL, TLS_client_method());
     if (!t || !t->context) {
         free(t);
         *trouble->reason = INTERNAL_MEMORY;

@@ -1,6 +1,7 @@
 /* What free() and realloc() give back holds nothing any more. */
 #include "pgtls/base/wipe.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -65,6 +66,32 @@ static void test_reallocated(void **state)
     }
 }
 
+/* A pause is this thread's, and ends. */
+static void *free_elsewhere(void *memory)
+{
+    free(memory);
+    return NULL;
+}
+
+static void test_paused(void **state)
+{
+    char *here = secrets(), *there = secrets(), *after = secrets();
+    volatile uintptr_t at_here = (uintptr_t)here, at_there = (uintptr_t)there,
+                       at_after = (uintptr_t)after;
+    pthread_t other;
+
+    (void)state;
+    wipe_pause(true);
+    assert_int_equal(pthread_create(&other, NULL, free_elsewhere, there), 0);
+    pthread_join(other, NULL);
+    free(here);
+    wipe_pause(false);
+    free(after);
+    assert_true(left(at_here, 0) > 0);
+    assert_int_equal(left(at_there, 0), 0);
+    assert_int_equal(left(at_after, 0), 0);
+}
+
 #endif
 
 static void test_environment(void **state)
@@ -81,6 +108,7 @@ int main(void)
 #if defined(__GLIBC__) && !defined(PGTLS_SANITIZED)
         cmocka_unit_test(test_freed),
         cmocka_unit_test(test_reallocated),
+        cmocka_unit_test(test_paused),
 #endif
         cmocka_unit_test(test_environment),
     };

@@ -1,13 +1,18 @@
 #pragma once
+#include <stdbool.h>
+
 /* What is let go of is wiped. Secrets pass through libraries that copy them and free the copies as
  * they are (libpq, its SASL exchange, the YAML parser), so free() and realloc() of this program
  * overwrite what they give back: a core image, or whoever reads our memory, finds no secret of a
- * login that is over. What that costs is lost in the noise of tests/bench (a probe's CPU against
- * the bare loop's, without logins: 0.95 with it, 0.98 without, where single rounds differ by up to
- * 0.08).
+ * login that is over.
  *
  * Not under sanitizers (PGTLS_SANITIZED), which have a free() of their own, nor under valgrind,
  * which replaces this one, nor where the C library is not glibc. */
+
+/* For this thread, until told otherwise: what is freed now holds no secret of ours. Only around
+ * code that neither is given one nor frees what was made before (docs/performance.md says what it
+ * costs to wipe a handshake's memory). */
+void wipe_pause(bool pause);
 
 /* Moves the environment out of the block that the kernel shows as /proc/PID/environ, which is
  * overwritten; getenv() works as before. Call once, before the first thread. */

@@ -1,0 +1,170 @@
+/* OpenSSL's library context for handshakes, with only the decoders and ciphers that TLS needs.
+ *
+ * OpenSSL 3.0 prepares anew for each public key that it meets: it copies the list of everything it
+ * has fetched so far, 150 algorithms of which 124 are ciphers, asks each what it is, then does the
+ * same with some seventy decoders. For one certificate that is a quarter of the instructions of a
+ * handshake, for a chain more. A context whose provider has the decoders of SubjectPublicKeyInfo,
+ * which is how a key stands in a certificate, and the modes that cipher suites use, spares two
+ * thirds of that. What is there is the default provider's own, handed through as it is: the same
+ * code decodes, verifies and encrypts, and a ClientHello offers the same
+ * (tests/unit/test_library.c).
+ *
+ * That provider lives in a context of its own, which is what its functions work with. */
+#include "library.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME "pgtls-handshake"
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static OSSL_PROVIDER *whole; /* the default provider, kept for life */
+
+/* --- what is picked ----------------------------------------------------------------------------
+ */
+
+static bool is_for_certificates(const OSSL_ALGORITHM *decoder)
+{
+    return strstr(decoder->property_definition, "input=der") &&
+           strstr(decoder->property_definition, "structure=SubjectPublicKeyInfo");
+}
+
+static bool is_for_suites(const OSSL_ALGORITHM *cipher)
+{
+    static const char *const modes[] = {"-CBC", "-GCM", "-CCM", "Poly1305", "NULL"};
+
+    if (strstr(cipher->algorithm_names, "-CTS")) /* of CBC, and in no suite */
+        return false;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strstr(cipher->algorithm_names, modes[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Operations that are not listed are handed through. */
+static struct picked {
+    int operation;
+    bool (*wanted)(const OSSL_ALGORITHM *algorithm);
+    OSSL_ALGORITHM *algorithms; /* kept for life; ends with an empty one */
+} picked[] = {
+    {OSSL_OP_DECODER, is_for_certificates, NULL},
+    {OSSL_OP_CIPHER, is_for_suites, NULL},
+};
+#define N_PICKED (sizeof picked / sizeof *picked)
+
+static bool pick(struct picked *p)
+{
+    int no_store = 0;
+    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(whole, p->operation, &no_store);
+    size_t n = 0, kept = 0;
+
+    while (all && all[n].algorithm_names)
+        n++;
+    p->algorithms = calloc(n + 1, sizeof *p->algorithms);
+    for (size_t i = 0; p->algorithms && i < n; i++) {
+        if (p->wanted(&all[i]))
+            p->algorithms[kept++] = all[i];
+    }
+    return kept > 0 && no_store == 0;
+}
+
+/* --- the provider ------------------------------------------------------------------------------
+ */
+
+static const OSSL_ALGORITHM *on_query(void *context, int operation, int *no_store)
+{
+    (void)context;
+    for (size_t i = 0; i < N_PICKED; i++) {
+        if (picked[i].operation == operation) {
+            *no_store = 0;
+            return picked[i].algorithms;
+        }
+    }
+    return OSSL_PROVIDER_query_operation(whole, operation, no_store);
+}
+
+/* The groups of key exchange. */
+static int on_get_capabilities(void *context, const char *capability, OSSL_CALLBACK *callback,
+                               void *arg)
+{
+    (void)context;
+    return OSSL_PROVIDER_get_capabilities(whole, capability, callback, arg);
+}
+
+static int on_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core,
+                   const OSSL_DISPATCH **out, void **context)
+{
+    static const OSSL_DISPATCH functions[] = {
+        {OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))on_query},
+        {OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))on_get_capabilities},
+        {0, NULL}};
+
+    (void)handle;
+    (void)core;
+    *out = functions;
+    *context = OSSL_PROVIDER_get0_provider_ctx(whole);
+    return 1;
+}
+
+/* --- whether -----------------------------------------------------------------------------------
+ */
+
+static int count_others(OSSL_PROVIDER *provider, void *others)
+{
+    if (strcmp(OSSL_PROVIDER_get0_name(provider), "default") != 0)
+        ++*(int *)others;
+    return 1;
+}
+
+/* Where openssl.cnf asks for other providers (FIPS, hardware), OpenSSL is left as it is. */
+static bool is_ordinary(void)
+{
+    int others = 0;
+
+    OSSL_PROVIDER_do_all(NULL, count_others, &others);
+    return others == 0 && OSSL_PROVIDER_available(NULL, "default") == 1 &&
+           EVP_default_properties_is_fips_enabled(NULL) == 0;
+}
+
+static void prepare(void)
+{
+    OSSL_LIB_CTX *context;
+    bool all = true;
+
+    /* Measured with this version, and needed by it: later ones keep what they have found. */
+    if (OPENSSL_version_major() != 3 || OPENSSL_version_minor() != 0 || !is_ordinary())
+        return;
+    context = OSSL_LIB_CTX_new();
+    if (context)
+        whole = OSSL_PROVIDER_load(context, "default");
+    for (size_t i = 0; whole && i < N_PICKED; i++)
+        all = pick(&picked[i]) && all;
+    if (!all)
+        whole = NULL; /* its context stays, unused */
+}
+
+OSSL_LIB_CTX *library_new(void)
+{
+    OSSL_LIB_CTX *context;
+
+    pthread_once(&once, prepare);
+    context = whole ? OSSL_LIB_CTX_new() : NULL;
+    if (context && (OSSL_PROVIDER_add_builtin(context, NAME, on_init) != 1 ||
+                    !OSSL_PROVIDER_load(context, NAME))) {
+        OSSL_LIB_CTX_free(context);
+        context = NULL;
+    }
+    return context;
+}
+
+void library_free(OSSL_LIB_CTX *context)
+{
+    OSSL_LIB_CTX_free(context);
+}
