@@ -11,8 +11,10 @@
 #include "pgtls/config/config.h"
 #include "pgtls/expose/http.h"
 #include "pgtls/model/fleet.h"
+#include "pgtls/model/module.h"
 #include "pgtls/model/self.h"
 #include "pgtls/pg/login.h"
+#include "pgtls/probe/requests.h"
 #include "pgtls/probe/scheduler.h"
 #include "pgtls_version.h"
 
@@ -40,6 +42,7 @@ struct daemon {
     struct self self;
     struct fleet *fleet;
     struct scheduler *scheduler;
+    struct requests *requests;
     struct http_server *http;
     struct config_source *source;
     struct discovery_hub *hub;
@@ -127,6 +130,15 @@ static void drop_unsupported(struct endpoint_set *set)
         endpoint_set_drop_login(set, i);
         LOG(WARN, "Inspected only, no login", {"pg_cluster", s->cluster},
             {"pg_endpoint", s->endpoint}, {"server", s->name}, {"reason", reason});
+    }
+    for (size_t i = 0; i < set->n_modules; i++) {
+        const struct module *m = &set->modules[i];
+        char reason[256] = "";
+
+        if (!m->server.login || login_supported(&m->server, reason, sizeof reason))
+            continue;
+        endpoint_set_drop_module_login(set, i);
+        LOG(WARN, "Inspected only, no login", {"module", m->name}, {"reason", reason});
     }
 }
 
@@ -277,6 +289,7 @@ static bool rebuild(struct daemon *d, char *reason, size_t size)
     atomic_store(&d->self.reload_successful, all);
     if (ok) {
         scheduler_watch(d->scheduler, d->fleet);
+        requests_use(d->requests, set);
         tell_loaded(d, set);
         uv_timer_start(&d->on_trim, on_trim, TRIM_MS, 0);
     }
@@ -393,6 +406,15 @@ static bool request_reload(void *context, struct buf *message)
 /* --- life --------------------------------------------------------------------------------------
  */
 
+/* On the HTTP thread. */
+static bool ask_for_probe(void *context, const struct probe_question *question,
+                          void (*answered)(void *asker, struct probe_answer *answer), void *asker)
+{
+    struct daemon *d = context;
+
+    return requests_ask(d->requests, question, answered, asker);
+}
+
 static bool start_http(struct daemon *d)
 {
     const struct http_options options = {.addresses = d->flags->listen,
@@ -401,7 +423,10 @@ static bool start_http(struct daemon *d)
                                          .max_requests = (unsigned)d->flags->max_requests,
                                          .request_deadline_ns = REQUEST_DEADLINE_NS,
                                          .reload = request_reload,
-                                         .reload_context = d};
+                                         .reload_context = d,
+                                         .probe = ask_for_probe,
+                                         .probe_context = d,
+                                         .timeout_offset_ns = d->flags->timeout_offset_ns};
     char error[256] = "";
 
     d->http = http_server_start(&options, d->fleet, &d->self, error, sizeof error);
@@ -425,6 +450,7 @@ static bool start(struct daemon *d)
 {
     const struct discovery_callbacks discovery = {.news = on_news, .fared = on_fared, .context = d};
     struct scheduler_options options = {.workers = (unsigned)d->flags->workers};
+    struct requests_options requests = {.self = &d->self};
     char error[256] = "out of memory", reason[REASON_SIZE];
 
     d->fleet = fleet_new();
@@ -434,7 +460,11 @@ static bool start(struct daemon *d)
     d->hub = discovery_hub_new(&d->loop, d->source, &discovery);
     d->scheduler =
         d->fleet && d->hub ? scheduler_start(&options, &d->self, error, sizeof error) : NULL;
-    if (!d->scheduler) {
+    if (d->scheduler) {
+        requests.workers = scheduler_workers(d->scheduler);
+        d->requests = requests_start(&requests, error, sizeof error);
+    }
+    if (!d->requests) {
         LOG(ERROR, "Cannot start", {"error", error});
         return false;
     }
@@ -461,10 +491,12 @@ static void stop(struct daemon *d)
     atomic_store(&d->self.ready, false);
     if (d->scheduler)
         scheduler_end(d->scheduler);
+    requests_end(d->requests);
     if (d->http)
         http_server_stop(d->http, STOP_GRACE_NS);
     if (d->scheduler)
         scheduler_stop(d->scheduler);
+    requests_free(d->requests);
     discovery_hub_free(d->hub);
     fleet_free(d->fleet);
     config_source_free(d->source);

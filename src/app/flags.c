@@ -46,6 +46,22 @@ static bool read_max_requests(struct flags *f, const char *value)
     return str_to_i64(value, 0, 10000, &f->max_requests);
 }
 
+/* Seconds, as blackbox_exporter takes them ("0.5"), or a duration ("500ms"). */
+static bool read_offset(struct flags *f, const char *value)
+{
+    char duration[32];
+    double seconds;
+    char *end;
+
+    if (str_to_duration_ns(value, &f->timeout_offset_ns))
+        return f->timeout_offset_ns <= 60 * NS_PER_S;
+    if (value[strspn(value, "0123456789.")] != '\0' || strlen(value) >= sizeof duration)
+        return false;
+    seconds = strtod(value, &end);
+    f->timeout_offset_ns = (int64_t)(seconds * NS_PER_S);
+    return end != value && *end == '\0' && seconds <= 60;
+}
+
 static bool read_workers(struct flags *f, const char *value)
 {
     return str_to_i64(value, 0, 64, &f->workers);
@@ -180,6 +196,9 @@ static const struct flag {
      "Where the metrics are. Default /metrics."},
     {"web.max-requests", WATCH, "N", read_max_requests, "a number from 0 to 10000",
      "Scrapes served at the same time, 0 = no limit. Default 40."},
+    {"timeout-offset", WATCH, "SECONDS", read_offset, "seconds, such as 0.5, at most 60",
+     "How long before the end of the scrape that waits for it a probe of /probe ends. Default "
+     "0.5."},
     {"workers", WATCH, "N", read_workers, "a number from 0 to 64",
      "Threads that probe, 0 = as many as cores. Default 0."},
     {"log.level", WATCH, "LEVEL", read_level, "debug, info, warn or error", "Default info."},
@@ -411,6 +430,7 @@ bool flags_parse(struct flags *flags, int argc, char **argv, FILE *err)
     *flags = (struct flags){.shard = -1,
                             .telemetry_path = "/metrics",
                             .max_requests = 40,
+                            .timeout_offset_ns = 500 * NS_PER_MS,
                             .log_level = LOG_LEVEL_INFO,
                             .log_format = LOG_FORMAT_LOGFMT};
     if (!parse_all(flags, argc, argv, err) ||

@@ -152,7 +152,7 @@ bool check_tls(struct report *report, const struct endpoint_source *source, cons
             "certificate_file: endpoint \"%s\" of cluster \"%s\" has sslmode disable and "
             "shows no certificate to compare it with",
             s->endpoint, s->cluster);
-    if (s->sslmode == SSLMODE_VERIFY_FULL && !in_force(source, SLOT_HOST))
+    if (s->sslmode == SSLMODE_VERIFY_FULL && s->nameless)
         report_error(report, place_in_force(source, SLOT_HOSTADDR),
                      "hostaddr: sslmode verify-full compares the certificate with a name; give "
                      "host, too");

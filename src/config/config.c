@@ -85,12 +85,13 @@ static void check_any_clusters(struct loading *l)
         const struct file *file = &l->files[i];
 
         if (!file->root || file->root->kind != YAML_MAP || file->top.slots[SLOT_CLUSTERS].key ||
-            file->top.slots[SLOT_DISCOVERY].key)
+            file->top.slots[SLOT_DISCOVERY].key || file->top.slots[SLOT_MODULES].key)
             return; /* there are some, or will be, or another error is in the way */
     }
     if (l->n_files > 0 && !l->first_found)
         report_error(&l->report, l->n_files == 1 ? at : (struct place){0},
-                     "no clusters: there is nothing to watch; give \"clusters\" or \"discovery\"");
+                     "no clusters: there is nothing to watch; give \"clusters\", \"discovery\" or "
+                     "\"modules\"");
 }
 
 static void load_dsn(struct loading *l, const struct load_input *input, struct origin *origin)
@@ -113,6 +114,8 @@ static void load_files(struct loading *l)
     templates_read(l);
     for (size_t i = 0; i < l->n_files; i++)
         load_discovery(l, &l->files[i]);
+    for (size_t i = 0; i < l->n_files; i++)
+        load_modules(l, &l->files[i]);
     check_any_clusters(l);
     for (size_t i = 0; i < l->n_files && !l->building.failed; i++)
         load_clusters(l, &l->files[i]);
@@ -197,13 +200,16 @@ static struct endpoint_set *loading_finish(struct loading *l)
     static _Atomic uint64_t generations;
     struct endpoint_set *set = l->set;
 
-    if (l->report.messages->errors == 0 && building_finish(&l->building, set))
+    if (l->report.messages->errors == 0 && building_finish(&l->building, set)) {
         discovery_finish(l);
+        modules_finish(l);
+    }
     building_deinit(&l->building);
     templates_deinit(l);
     names_deinit(&l->clusters);
     names_deinit(&l->found);
     names_deinit(&l->endpoint_names);
+    names_deinit(&l->modules);
     report_finish(&l->report);
     arena_free(l->scratch);
     if (l->report.messages->errors > 0) {

@@ -13,13 +13,21 @@
 #define ANY_SD   (LEVEL_BIT(LEVEL_FILE_SD) | HTTP_SD | LEVEL_BIT(LEVEL_DNS_SD))
 
 const char *const level_names[LEVEL_COUNT] = {
-    [LEVEL_TOP] = "the top of the file", [LEVEL_DEFAULTS] = "defaults",
-    [LEVEL_TEMPLATE] = "a template",     [LEVEL_CLUSTER] = "a cluster",
-    [LEVEL_ENDPOINT] = "an endpoint",    [LEVEL_LOGIN] = "login",
-    [LEVEL_PROMISE] = "promise",         [LEVEL_POLICY] = "policy",
-    [LEVEL_SESSION] = "session",         [LEVEL_EXPECT] = "expect",
-    [LEVEL_LIMITS] = "limits",           [LEVEL_DISCOVERY] = "an item of discovery",
-    [LEVEL_FILE_SD] = "file_sd",         [LEVEL_HTTP_SD] = "http_sd",
+    [LEVEL_TOP] = "the top of the file",
+    [LEVEL_DEFAULTS] = "defaults",
+    [LEVEL_TEMPLATE] = "a template",
+    [LEVEL_CLUSTER] = "a cluster",
+    [LEVEL_ENDPOINT] = "an endpoint",
+    [LEVEL_MODULE] = "a module",
+    [LEVEL_LOGIN] = "login",
+    [LEVEL_PROMISE] = "promise",
+    [LEVEL_POLICY] = "policy",
+    [LEVEL_SESSION] = "session",
+    [LEVEL_EXPECT] = "expect",
+    [LEVEL_LIMITS] = "limits",
+    [LEVEL_DISCOVERY] = "an item of discovery",
+    [LEVEL_FILE_SD] = "file_sd",
+    [LEVEL_HTTP_SD] = "http_sd",
     [LEVEL_DNS_SD] = "dns_sd",
 };
 
@@ -48,12 +56,23 @@ const struct key config_keys[] = {
     {"discovery", SLOT_DISCOVERY, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
      "A list of places that tell which endpoints there are. See [discovery](discovery.md)."},
     {"modules", SLOT_MODULES, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
-     "Reserved for targets that a scrape names; nothing reads it yet, and a warning says so."},
+     "How targets are probed that a request names: a mapping from names to modules, see "
+     "[probes by request](probe-endpoint.md). A module inherits nothing, not from `defaults` "
+     "either."},
     {"limits", SLOT_LIMITS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL, NULL,
      "What the exporter may do at once."},
     {"histogram_buckets", SLOT_BUCKETS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL,
      "[0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5]",
      "Upper bounds of the latency histograms in seconds, ascending, 1 to 16 of them."},
+
+    {"allow_targets", SLOT_ALLOW_TARGETS, KEY_TARGETS, LEVEL_BIT(LEVEL_MODULE), 0, 0, NULL, 0,
+     NULL, "none",
+     "Which targets may be named: a list of hosts (`db.example.com`, `*.db.example.com:5432`) and "
+     "blocks of addresses (`192.0.2.0/24`, `192.0.2.0/24:5432-5440`, `[2001:db8::/32]:*`). Without "
+     "a port it is the module's own and no other. A host's name leads to no loopback, link-local "
+     "or multicast address unless a block has it."},
+    {"deny_targets", SLOT_DENY_TARGETS, KEY_TARGETS, LEVEL_BIT(LEVEL_MODULE), 0, 0, NULL, 0,
+     NULL, "none", "The same of targets that may not, whatever allow_targets says."},
 
     {"name", SLOT_NAME, KEY_TEXT, CLUSTER, 0, 128, NULL, 0, NULL, NULL,
      "Required. Label `pg_cluster`; no two clusters share one."},
@@ -78,67 +97,67 @@ const struct key config_keys[] = {
      "each."},
     {"hostaddr", SLOT_HOSTADDR, KEY_HOSTS, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "hostaddr", NULL,
      "Numeric address to connect to instead of resolving host; as many as hosts."},
-    {"port", SLOT_PORT, KEY_PORTS, ANY_SERVER_LEVEL, 1, 65535, NULL, 0, "port", "5432",
+    {"port", SLOT_PORT, KEY_PORTS, ANY_SERVER_OR_MODULE, 1, 65535, NULL, 0, "port", "5432",
      "One for all hosts, or as many as hosts, separated by commas."},
-    {"user", SLOT_USER, KEY_TEXT, ANY_SERVER_LEVEL, 0, 255, NULL, 0, "user", NULL,
+    {"user", SLOT_USER, KEY_TEXT, ANY_SERVER_OR_MODULE, 0, 255, NULL, 0, "user", NULL,
      "Whom to log in as. Without one a probe ends after TLS and there is no login probe: the "
      "operating system's user is never assumed."},
-    {"user_file", SLOT_USER, KEY_TEXT, ANY_SERVER_LEVEL, 0, 4096, NULL, SECRET_FILE, NULL, NULL,
+    {"user_file", SLOT_USER, KEY_TEXT, ANY_SERVER_OR_MODULE, 0, 4096, NULL, SECRET_FILE, NULL, NULL,
      "File that holds the user's name, as a Kubernetes secret does; one newline at its end is "
      "dropped. Read when the configuration is, and again with every reload."},
-    {"dbname", SLOT_DBNAME, KEY_TEXT, ANY_SERVER_LEVEL, 0, 255, NULL, 0, "dbname", "the user",
+    {"dbname", SLOT_DBNAME, KEY_TEXT, ANY_SERVER_OR_MODULE, 0, 255, NULL, 0, "dbname", "the user",
      "Database to log in to."},
 
-    {"password", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, SECRET_MAX_BYTES, NULL,
+    {"password", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_OR_MODULE, 0, SECRET_MAX_BYTES, NULL,
      SECRET_INLINE, "password", NULL,
      "The password itself. Works, and is warned about: prefer one of the next three. At most one "
      "of the four may stand at one level; the innermost level that has one decides."},
-    {"password_file", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 4096, NULL, SECRET_FILE,
+    {"password_file", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_OR_MODULE, 0, 4096, NULL, SECRET_FILE,
      NULL, NULL,
      "File that holds the password; one newline at its end is dropped. Read whenever it is "
      "needed."},
-    {"password_env", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 255, NULL,
+    {"password_env", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_OR_MODULE, 0, 255, NULL,
      SECRET_ENVIRONMENT, NULL, NULL,
      "Environment variable that holds the password."},
-    {"passfile", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 4096, NULL, SECRET_PASSFILE,
+    {"passfile", SLOT_PASSWORD, KEY_SECRET, ANY_SERVER_OR_MODULE, 0, 4096, NULL, SECRET_PASSFILE,
      "passfile", NULL,
      "A libpq password file (host:port:database:user:password). `~/.pgpass` is not read by "
      "itself."},
 
-    {"sslmode", SLOT_SSLMODE, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, sslmodes, 0, "sslmode",
+    {"sslmode", SLOT_SSLMODE, KEY_ENUM, ANY_SERVER_OR_MODULE, 0, 0, sslmodes, 0, "sslmode",
      "verify-full; for hosts that come from a dsn what libpq takes: prefer, or verify-full with "
      "sslrootcert=system",
      "libpq's."},
-    {"negotiation", SLOT_NEGOTIATION, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, negotiations, 0,
+    {"negotiation", SLOT_NEGOTIATION, KEY_ENUM, ANY_SERVER_OR_MODULE, 0, 0, negotiations, 0,
      "sslnegotiation", "postgres",
      "libpq's sslnegotiation: `direct` starts TLS at once (PostgreSQL 17 or later) and needs "
      "sslmode require or stricter."},
-    {"sslrootcert", SLOT_SSLROOTCERT, KEY_PATH, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "sslrootcert",
+    {"sslrootcert", SLOT_SSLROOTCERT, KEY_PATH, ANY_SERVER_OR_MODULE, 0, 4096, NULL, 0, "sslrootcert",
      "system for verify-full, else none",
      "File of trusted certificates, or `system` for the system's store (verify-full only; weaker "
      "modes act as if it were not given). verify-ca needs a file. With a file, require verifies "
      "the chain as verify-ca does; libpq does so only if the file exists, here a missing file is "
      "an error of the exporter's own side."},
-    {"sslcrl", SLOT_SSLCRL, KEY_PATH, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "sslcrl", NULL,
+    {"sslcrl", SLOT_SSLCRL, KEY_PATH, ANY_SERVER_OR_MODULE, 0, 4096, NULL, 0, "sslcrl", NULL,
      "File of revoked certificates."},
-    {"sslcert", SLOT_SSLCERT, KEY_PATH, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "sslcert", NULL,
+    {"sslcert", SLOT_SSLCERT, KEY_PATH, ANY_SERVER_OR_MODULE, 0, 4096, NULL, 0, "sslcert", NULL,
      "Client certificate; needs sslkey. `~/.postgresql` is never read."},
-    {"sslkey", SLOT_SSLKEY, KEY_PATH, ANY_SERVER_LEVEL, 0, 4096, NULL, 0, "sslkey", NULL,
+    {"sslkey", SLOT_SSLKEY, KEY_PATH, ANY_SERVER_OR_MODULE, 0, 4096, NULL, 0, "sslkey", NULL,
      "Its private key."},
-    {"sslpassword", SLOT_SSLPASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, SECRET_MAX_BYTES, NULL,
+    {"sslpassword", SLOT_SSLPASSWORD, KEY_SECRET, ANY_SERVER_OR_MODULE, 0, SECRET_MAX_BYTES, NULL,
      SECRET_INLINE, "sslpassword", NULL,
      "Passphrase of the key itself; warned about. At most one of these three at one level."},
-    {"sslpassword_file", SLOT_SSLPASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 4096, NULL,
+    {"sslpassword_file", SLOT_SSLPASSWORD, KEY_SECRET, ANY_SERVER_OR_MODULE, 0, 4096, NULL,
      SECRET_FILE, NULL, NULL, "File that holds the passphrase."},
-    {"sslpassword_env", SLOT_SSLPASSWORD, KEY_SECRET, ANY_SERVER_LEVEL, 0, 255, NULL,
+    {"sslpassword_env", SLOT_SSLPASSWORD, KEY_SECRET, ANY_SERVER_OR_MODULE, 0, 255, NULL,
      SECRET_ENVIRONMENT, NULL, NULL, "Environment variable that holds the passphrase."},
-    {"ssl_min_protocol_version", SLOT_SSL_MIN, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, tls_versions, 0,
+    {"ssl_min_protocol_version", SLOT_SSL_MIN, KEY_ENUM, ANY_SERVER_OR_MODULE, 0, 0, tls_versions, 0,
      "ssl_min_protocol_version", "TLSv1.2, as libpq", "Oldest TLS version to speak."},
-    {"ssl_max_protocol_version", SLOT_SSL_MAX, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, tls_versions, 0,
+    {"ssl_max_protocol_version", SLOT_SSL_MAX, KEY_ENUM, ANY_SERVER_OR_MODULE, 0, 0, tls_versions, 0,
      "ssl_max_protocol_version", NULL, "Newest TLS version to speak."},
-    {"sslsni", SLOT_SSLSNI, KEY_BOOL, ANY_SERVER_LEVEL, 0, 0, NULL, 0, "sslsni", "true",
+    {"sslsni", SLOT_SSLSNI, KEY_BOOL, ANY_SERVER_OR_MODULE, 0, 0, NULL, 0, "sslsni", "true",
      "Send the host name in the TLS handshake (SNI)."},
-    {"pin_sha256", SLOT_PINS, KEY_PINS, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
+    {"pin_sha256", SLOT_PINS, KEY_PINS, ANY_SERVER_OR_MODULE, 0, 0, NULL, 0, NULL, NULL,
      "SHA-256 of the server's certificate (its DER) or of its public key (SPKI), in hexadecimal or "
      "base64; a list of at most 16, of which one must match. It comes on top of what sslmode "
      "demands, and needs sslmode require or stricter; with require it is what tells the server "
@@ -151,22 +170,22 @@ const struct key config_keys[] = {
      "certificate, because it was renewed on disk and not reloaded, the promise `certificate_file` is "
      "broken. See [promises](promises.md#certificates)."},
 
-    {"options", SLOT_OPTIONS, KEY_TEXT, ANY_SERVER_LEVEL, 0, 1024, NULL, 0, "options", NULL,
+    {"options", SLOT_OPTIONS, KEY_TEXT, ANY_SERVER_OR_MODULE, 0, 1024, NULL, 0, "options", NULL,
      "Server options sent at startup."},
-    {"application_name", SLOT_APPLICATION_NAME, KEY_TEXT, ANY_SERVER_LEVEL, 0, 63, NULL, 0,
+    {"application_name", SLOT_APPLICATION_NAME, KEY_TEXT, ANY_SERVER_OR_MODULE, 0, 63, NULL, 0,
      "application_name", "pgtls_exporter", "What the server shows for our sessions."},
-    {"channel_binding", SLOT_CHANNEL_BINDING, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, channel_bindings,
+    {"channel_binding", SLOT_CHANNEL_BINDING, KEY_ENUM, ANY_SERVER_OR_MODULE, 0, 0, channel_bindings,
      0, "channel_binding", "prefer", "libpq's."},
-    {"allow_auth", SLOT_ALLOW_AUTH, KEY_FLAGS, ANY_SERVER_LEVEL, 0, 0, weak_methods, 0, NULL,
+    {"allow_auth", SLOT_ALLOW_AUTH, KEY_FLAGS, ANY_SERVER_OR_MODULE, 0, 0, weak_methods, 0, NULL,
      "[]",
      "Authentication methods that are accepted although they hand the password, or something as "
      "good, to whoever asks: a list of `password` and `md5`."},
 
     {"interval", SLOT_INTERVAL, KEY_DURATION, ANY_SERVER_LEVEL, 100 * NS_PER_MS, 3600 * NS_PER_S,
      NULL, 0, NULL, "30s", "Time between two probes of a server."},
-    {"timeout", SLOT_TIMEOUT, KEY_DURATION, ANY_SERVER_LEVEL, 10 * NS_PER_MS, 60 * NS_PER_S, NULL,
+    {"timeout", SLOT_TIMEOUT, KEY_DURATION, ANY_SERVER_OR_MODULE, 10 * NS_PER_MS, 60 * NS_PER_S, NULL,
      0, NULL, "5s", "Longest a probe may take as a whole."},
-    {"login", SLOT_LOGIN, KEY_LOGIN, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, "true if there is a user",
+    {"login", SLOT_LOGIN, KEY_LOGIN, ANY_SERVER_OR_MODULE, 0, 0, NULL, 0, NULL, "true if there is a user",
      "The login probe: `true`, `false`, or a mapping of the keys below."},
     {"resolve", SLOT_RESOLVE, KEY_ENUM, ANY_SERVER_LEVEL, 0, 0, resolves, 0, NULL, "first",
      "`first`: a host is one server, reached at the first of its addresses that answers, as a client "
@@ -187,7 +206,7 @@ const struct key config_keys[] = {
      "of the other kind that sends no credential: `true`, `false`, or a mapping of the key below. A "
      "server that refuses it writes a line into its log. See [sslmodes](sslmodes.md)."},
 
-    {"promise", SLOT_PROMISE, KEY_PROMISE, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
+    {"promise", SLOT_PROMISE, KEY_PROMISE, ANY_SERVER_OR_MODULE, 0, 0, NULL, 0, NULL, NULL,
      "What the endpoint claims to be: a mapping of the keys below, each inherited by itself. A "
      "broken promise degrades the endpoint and never takes it down. See "
      "[promises](promises.md)."},
@@ -233,7 +252,7 @@ const struct key config_keys[] = {
      "A text that says why it is left alone for now: as `enabled: false`, and the text is shown "
      "wherever its state is. `false` ends what an outer level says. See "
      "[maintenance](maintenance.md)."},
-    {"expect", SLOT_EXPECT, KEY_EXPECT, ANY_SERVER_LEVEL, 0, 0, NULL, 0, NULL, NULL,
+    {"expect", SLOT_EXPECT, KEY_EXPECT, ANY_SERVER_OR_MODULE, 0, 0, NULL, 0, NULL, NULL,
      "Where refusal is the control that is watched, as at an endpoint outside its allow list: a "
      "mapping of the keys below. Such a refusal is then the good outcome, and anything else, "
      "getting in above all, is not. See [expect](expect.md)."},

@@ -26,6 +26,7 @@ enum level {
     LEVEL_TEMPLATE,
     LEVEL_CLUSTER,
     LEVEL_ENDPOINT,
+    LEVEL_MODULE,
     LEVEL_LOGIN,
     LEVEL_PROMISE,
     LEVEL_POLICY,
@@ -42,6 +43,7 @@ enum level {
 #define ANY_SERVER_LEVEL                                                                           \
     (LEVEL_BIT(LEVEL_DEFAULTS) | LEVEL_BIT(LEVEL_TEMPLATE) | LEVEL_BIT(LEVEL_CLUSTER) |            \
      LEVEL_BIT(LEVEL_ENDPOINT))
+#define ANY_SERVER_OR_MODULE (ANY_SERVER_LEVEL | LEVEL_BIT(LEVEL_MODULE))
 
 enum key_type {
     KEY_TEXT,
@@ -58,6 +60,7 @@ enum key_type {
     KEY_VARS,     /* a mapping of placeholders of one's own */
     KEY_NETWORKS, /* a list of addresses and blocks of them */
     KEY_PINS,     /* a list of SHA-256 fingerprints */
+    KEY_TARGETS,  /* a list of hosts and blocks of addresses, with ports */
     KEY_DSN,      /* sets other slots of its level */
     KEY_LOGIN,    /* true, false or a mapping of level login */
     KEY_POLICY,   /* true, false or a mapping of level policy */
@@ -126,6 +129,8 @@ enum slot {
     SLOT_TEMPLATE,
     SLOT_TEMPLATES,
     SLOT_MODULES,
+    SLOT_ALLOW_TARGETS,
+    SLOT_DENY_TARGETS,
     SLOT_DEFAULTS,
     SLOT_CLUSTERS,
     SLOT_LIMITS,
@@ -180,7 +185,8 @@ struct setting {
     int64_t number;   /* numbers, durations, booleans, index or bits of names */
     const struct named_text *labels;
     size_t n_labels;
-    void *items; /* of KEY_NETWORKS, KEY_PINS, KEY_SESSIONS, KEY_EXPECT and lists of texts */
+    void *items; /* of KEY_NETWORKS, KEY_PINS, KEY_TARGETS, KEY_SESSIONS, KEY_EXPECT and lists of
+                    texts */
     size_t n_items;
     const struct yaml_node *node; /* as it was written; NULL: from a connection string */
 };

@@ -9,6 +9,7 @@
 struct address_book;
 struct arena;
 struct discovery_entry;
+struct module_entry;
 struct show;
 struct template;
 
@@ -63,10 +64,11 @@ struct loading {
     size_t n_files;
     bool unread;                 /* some input could not be read: what is missing may be in it */
     const struct file *defaults; /* the first file that has them: they hold for all */
-    struct names clusters, templates, found, endpoint_names;
+    struct names clusters, templates, found, endpoint_names, modules;
     struct template *first_template, *last_template;
     struct found_cluster *first_found, *last_found;
     struct discovery_entry *first_discovery, *last_discovery;
+    struct module_entry *first_module, *last_module;
     struct place limits_at, buckets_at; /* where they are given; line 0: nowhere */
 };
 
@@ -86,6 +88,10 @@ void load_settings(struct loading *l, const struct file *file);
 /* Where further targets come from, in discovery.c: read, and put into the set at the end. */
 void load_discovery(struct loading *l, const struct file *file);
 void discovery_finish(struct loading *l);
+
+/* How targets are probed that a request names, in modules.c: the same. */
+void load_modules(struct loading *l, const struct file *file);
+void modules_finish(struct loading *l);
 
 /* Clusters, in clusters.c. */
 void load_clusters(struct loading *l, const struct file *file);

@@ -183,6 +183,7 @@ static void add_bounds(struct buf *to, const struct key *key)
     case KEY_SESSIONS:
     case KEY_NETWORKS:
     case KEY_PINS:
+    case KEY_TARGETS:
         buf_add_str(&b, "list");
         break;
     case KEY_LOGIN:
@@ -248,7 +249,10 @@ void config_print_reference(struct buf *to)
     add_table(to, "A cluster, besides the keys of every level", LEVEL_BIT(LEVEL_CLUSTER));
     add_table(to, "A cluster or a template, besides the keys of every level",
               LEVEL_BIT(LEVEL_CLUSTER) | LEVEL_BIT(LEVEL_TEMPLATE));
+    add_table(to, "In `defaults`, a template, a cluster, an endpoint or a module",
+              ANY_SERVER_OR_MODULE);
     add_table(to, "In `defaults`, a template, a cluster or an endpoint", ANY_SERVER_LEVEL);
+    add_table(to, "In a module, besides", LEVEL_BIT(LEVEL_MODULE));
     add_table(to, "In `login`", LEVEL_BIT(LEVEL_LOGIN));
     add_table(to, "In `promise`", LEVEL_BIT(LEVEL_PROMISE));
     add_table(to, "In `policy`", LEVEL_BIT(LEVEL_POLICY));

@@ -346,6 +346,20 @@ void resolve_endpoint(struct building *b, const struct endpoint_source *outer)
         show_endpoint(b->show, &source, &b->servers[endpoint.first_server]);
 }
 
+/* Nothing is due by itself: no interval limits how long a probe or how often a login may be. */
+bool resolve_module(struct building *b, struct endpoint_source *source, struct server *server)
+{
+    size_t errors = b->reader.report->messages->errors;
+
+    if (any_bad(source))
+        return false;
+    *server = common_settings(b, source);
+    server->interval_ns = server->login_interval_ns = 3600 * NS_PER_S;
+    check_common(b->reader.report, source, server);
+    return check_tls(b->reader.report, source, server) && !b->failed &&
+           b->reader.report->messages->errors == errors;
+}
+
 bool building_finish(struct building *b, struct endpoint_set *set)
 {
     struct server *servers = arena_alloc(set->arena, b->n_servers * sizeof *servers);

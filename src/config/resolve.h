@@ -62,6 +62,10 @@ void add_servers(struct building *b, const struct endpoint_source *source,
 /* Room for one more item, by doubling; false with a report when there is none. */
 bool building_grow(struct building *b, void **items, size_t *size, size_t n, size_t item_size);
 
+/* What a module sets, as a server without a place; its name and the level's are in the source.
+ * False after an error. */
+bool resolve_module(struct building *b, struct endpoint_source *source, struct server *server);
+
 /* Adds the endpoint and its servers, or reports why it cannot be. */
 void resolve_endpoint(struct building *b, const struct endpoint_source *source);
 

@@ -95,14 +95,9 @@ void load_settings(struct loading *l, const struct file *file)
 {
     const struct setting *limits = &file->top.slots[SLOT_LIMITS];
     const struct setting *buckets = &file->top.slots[SLOT_BUCKETS];
-    const struct setting *modules = &file->top.slots[SLOT_MODULES];
 
     if (claim_setting(l, limits, &l->limits_at))
         load_limits(l, limits);
     if (claim_setting(l, buckets, &l->buckets_at))
         load_buckets(l, buckets);
-    if (modules->key)
-        report_warning(&l->report, modules->at,
-                       "modules: nothing reads them yet; targets that a scrape names are not "
-                       "served by this version");
 }

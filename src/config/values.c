@@ -427,12 +427,13 @@ void read_value(const struct input *in, struct setting *to)
         [KEY_FAULTS] = read_faults,     [KEY_CLASSES] = read_classes,
         [KEY_VARS] = read_vars,         [KEY_REASON] = read_reason,
         [KEY_TEXTS] = read_texts,       [KEY_PATHS] = read_paths,
+        [KEY_TARGETS] = read_targets,
     };
-    static const unsigned structured = 1U << KEY_FLAGS | 1U << KEY_LABELS | 1U << KEY_NETWORKS |
-                                       1U << KEY_PINS | 1U << KEY_LOGIN | 1U << KEY_PROMISE |
-                                       1U << KEY_POLICY | 1U << KEY_NODE | 1U << KEY_SESSIONS |
-                                       1U << KEY_EXPECT | 1U << KEY_FAULTS | 1U << KEY_CLASSES |
-                                       1U << KEY_VARS | 1U << KEY_TEXTS | 1U << KEY_PATHS;
+    static const unsigned structured =
+        1U << KEY_FLAGS | 1U << KEY_LABELS | 1U << KEY_NETWORKS | 1U << KEY_PINS | 1U << KEY_LOGIN |
+        1U << KEY_PROMISE | 1U << KEY_POLICY | 1U << KEY_NODE | 1U << KEY_SESSIONS |
+        1U << KEY_EXPECT | 1U << KEY_FAULTS | 1U << KEY_CLASSES | 1U << KEY_VARS | 1U << KEY_TEXTS |
+        1U << KEY_PATHS | 1U << KEY_TARGETS;
 
     if (in->node && in->node->kind == YAML_NULL)
         refuse(in, "no value; leave the key out or give one");

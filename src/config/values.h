@@ -40,6 +40,7 @@ bool read_text_file(const struct input *in, struct setting *to);
 /* In values_list.c. */
 bool read_networks(const struct input *in, struct setting *to);
 bool read_pins(const struct input *in, struct setting *to);
+bool read_targets(const struct input *in, struct setting *to);
 bool read_texts(const struct input *in, struct setting *to);
 bool read_paths(const struct input *in, struct setting *to);
 bool read_sessions(const struct input *in, struct setting *to);

@@ -4,6 +4,7 @@
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
 #include "pgtls/config/config.h"
+#include "pgtls/model/module.h"
 #include "pgtls/model/promise.h"
 #include "pgtls/model/session.h"
 
@@ -65,6 +66,34 @@ bool read_networks(const struct input *in, struct setting *to)
 {
     return each_item(in, MAX_NETWORKS, sizeof(struct network), &to->items, &to->n_items,
                      read_network);
+}
+
+static bool read_target(const struct input *in, void *to)
+{
+    struct target_rule *rule = to;
+    char value[SHOWN_SIZE];
+    const char *wrong, *name;
+    size_t len;
+
+    if (!check_text(in, TARGET_HOST_SIZE + 16))
+        return false;
+    wrong = target_rule_parse(in->text, rule, &name, &len);
+    if (wrong)
+        return refuse(in, "\"%s\" %s", shown(value, in->text), wrong);
+    if (!name)
+        return true;
+    rule->name = arena_strndup(in->reader->arena, name, len);
+    if (rule->name)
+        return true;
+    report_no_memory(in->reader->report);
+    in->layer->bad = true;
+    return false;
+}
+
+bool read_targets(const struct input *in, struct setting *to)
+{
+    return each_item(in, MAX_TARGET_RULES, sizeof(struct target_rule), &to->items, &to->n_items,
+                     read_target);
 }
 
 #define MAX_TEXTS 100

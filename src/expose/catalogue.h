@@ -2,6 +2,8 @@
 /* The metric catalogue: what there is, apart from what it is worth at the moment. */
 #include "sink.h"
 
+#include "pgtls/model/requested.h"
+
 enum family_type { FAMILY_GAUGE, FAMILY_COUNTER, FAMILY_HISTOGRAM, FAMILY_INFO };
 
 struct family {
@@ -14,10 +16,19 @@ struct family {
     void (*server)(struct sink *k, const struct server_state *s);
     void (*endpoint)(struct sink *k, const struct fleet_view *view, const struct endpoint *e);
     void (*self)(struct sink *k);
+    void (*answer)(struct sink *k, const struct probe_answer *answer);
 };
 
 extern const struct family family_catalogue[];
 extern const size_t family_count;
+
+/* What /probe shows: its own families, and of those above the ones named here. */
+extern const struct family probe_catalogue[];
+extern const size_t probe_family_count;
+extern const char *const probe_shared_families[]; /* NULL-terminated */
+
+/* HELP, TYPE and UNIT of a family, and what its samples begin with. */
+void begin_family(struct sink *k, const struct family *f);
 
 /* Per server: metrics_server.c. */
 void emit_up(struct sink *k, const struct server_state *s);
@@ -75,6 +86,7 @@ void emit_session_idle(struct sink *k, const struct server_state *s);
 
 /* The exporter itself: metrics_self.c. */
 void emit_probes_skipped(struct sink *k);
+void emit_requested(struct sink *k);
 void emit_probes_in_flight(struct sink *k);
 void emit_probes_waiting(struct sink *k);
 void emit_probes_held_back(struct sink *k);

@@ -233,12 +233,70 @@ static const char *own_path(const char *target)
     return slash ? slash : "/";
 }
 
-/* Called twice: when the headers are complete, and when the request is. */
+/* --- requests that wait for a probe ------------------------------------------------------------
+ *
+ * The connection is suspended, so that no thread is held, and resumed by whoever has the answer;
+ * then libmicrohttpd asks for the reply again. */
+
+struct waiting {
+    struct MHD_Connection *connection;
+    struct probe_answer *answer; /* a reference; NULL: there was none to be had */
+    atomic_uint *place;
+};
+
+static void waiting_free(struct waiting *w)
+{
+    atomic_fetch_sub(w->place, 1);
+    probe_answer_unref(w->answer);
+    free(w);
+}
+
+/* On the thread of whoever answers. */
+static void on_answered(void *asker, struct probe_answer *answer)
+{
+    struct waiting *w = asker;
+
+    w->answer = answer ? probe_answer_ref(answer) : NULL;
+    MHD_resume_connection(w->connection);
+}
+
+/* Asks, and waits without a thread. MHD_NO: cannot. */
+static enum MHD_Result wait_for_probe(struct http_server *server, struct MHD_Connection *connection,
+                                      struct reply *reply, void **seen)
+{
+    struct waiting *w = malloc(sizeof *w);
+
+    buf_deinit(&reply->text);
+    if (!w) {
+        atomic_fetch_sub(reply->place, 1);
+        return MHD_NO;
+    }
+    *w = (struct waiting){.connection = connection, .place = reply->place};
+    *seen = w;
+    clients_patience(server->clients, client_of(connection), reply->question.timeout_ns);
+    MHD_suspend_connection(connection);
+    if (!server->options.probe(server->options.probe_context, &reply->question, on_answered, w))
+        on_answered(w, NULL);
+    return MHD_YES;
+}
+
+static void read_request(struct MHD_Connection *connection, struct request *request)
+{
+    request->accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
+    request->scrape_timeout = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                          "X-Prometheus-Scrape-Timeout-Seconds");
+    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_argument, request);
+}
+
+/* What *seen is after the headers, unless the request waits: then its struct waiting. */
+static char headers_seen;
+
+/* Called when the headers are complete, when the request is, and when what it waited for is there.
+ */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *path, const char *method, const char *version,
                                   const char *upload, size_t *upload_size, void **seen)
 {
-    static char headers_seen;
     struct http_server *server = context;
     struct request request = {.method = method, .path = own_path(path)};
     struct reply reply;
@@ -255,11 +313,16 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     }
     if (*upload_size != 0)
         return MHD_NO;
+    read_request(connection, &request);
+    if (*seen != &headers_seen) {
+        reply_init(&reply);
+        answer_probed(&request, ((struct waiting *)*seen)->answer, &reply);
+        return send_reply(connection, method, &reply);
+    }
     clients_answer(server->clients, client_of(connection));
-    request.accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
-    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_argument, &request);
     route(&server->site, &request, &reply);
-    return send_reply(connection, method, &reply);
+    return reply.waits ? wait_for_probe(server, connection, &reply, seen)
+                       : send_reply(connection, method, &reply);
 }
 
 static void *on_request_line(void *context, const char *uri, struct MHD_Connection *connection)
@@ -276,8 +339,10 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 {
     struct http_server *server = context;
 
-    (void)seen;
     (void)code;
+    if (*seen && *seen != &headers_seen)
+        waiting_free(*seen);
+    *seen = NULL;
     clients_end(server->clients, client_of(connection));
 }
 
@@ -340,7 +405,8 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *context, const ch
 
 static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
     struct MHD_Daemon *daemon;
     sigset_t all, before;
 

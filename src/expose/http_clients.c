@@ -221,6 +221,16 @@ void clients_answer(struct clients *clients, struct client *client)
     pthread_mutex_unlock(&clients->lock);
 }
 
+void clients_patience(struct clients *clients, struct client *client, int64_t ns)
+{
+    if (!client)
+        return;
+    pthread_mutex_lock(&clients->lock);
+    if (client->state == CLIENT_ANSWERING)
+        enter(clients, client, CLIENT_ANSWERING, client->deadline_ns + ns);
+    pthread_mutex_unlock(&clients->lock);
+}
+
 void clients_end(struct clients *clients, struct client *client)
 {
     if (!client)

@@ -27,6 +27,8 @@ void clients_remove(struct clients *clients, struct client *client);
 /* A request begins, an answer is being made, a request is over. All accept NULL. */
 void clients_begin(struct clients *clients, struct client *client);
 void clients_answer(struct clients *clients, struct client *client);
+/* The answer takes this much longer. */
+void clients_patience(struct clients *clients, struct client *client, int64_t ns);
 void clients_end(struct clients *clients, struct client *client);
 
 /* Waits until no answer is in progress; false when that took longer than ns. */

@@ -22,6 +22,11 @@ enum {
 
 typedef void handler(struct site *site, const struct request *request, struct reply *reply);
 
+void reply_init(struct reply *reply)
+{
+    *reply = (struct reply){.type = "text/plain; charset=utf-8", .text = BUF_INIT(TEXT_MAX_BYTES)};
+}
+
 void reply_text(struct reply *reply, unsigned status, const char *text)
 {
     reply->status = status;
@@ -73,12 +78,12 @@ void reply_refuse(struct reply *reply, const char *why)
     reply_text(reply, UNAVAILABLE, why);
 }
 
-static const char *openmetrics_type(const char *accept)
+const char *metrics_type_for(enum metrics_format format, const char *accept)
 {
     /* Prometheus 3 asks how names are escaped; ours never need it. */
-    if (accept && strcasestr(accept, "escaping="))
+    if (format == METRICS_OPENMETRICS && accept && strcasestr(accept, "escaping="))
         return "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores";
-    return metrics_content_type(METRICS_OPENMETRICS);
+    return metrics_content_type(format);
 }
 
 static bool next_of_scrape(void *exposition, struct buf *to)
@@ -110,8 +115,7 @@ static void metrics(struct site *site, const struct request *request, struct rep
     }
     reply->status = OK;
     reply->vary = "Accept, Accept-Encoding";
-    reply->type = format == METRICS_OPENMETRICS ? openmetrics_type(request->accept)
-                                                : metrics_content_type(format);
+    reply->type = metrics_type_for(format, request->accept);
 }
 
 /* Parameters of the health document: what each may be, and where it goes. */
@@ -236,6 +240,7 @@ static const struct {
     {"/fault", false, READ_METHODS, answer_fault},
     {ASSETS_PATH, true, READ_METHODS, answer_asset},
     {HEALTH_PATH, true, READ_METHODS, health},
+    {"/probe", false, READ_METHODS, answer_probe},
     {"/-/healthy", false, READ_METHODS, healthy},
     {"/-/ready", false, READ_METHODS, ready},
     {"/-/reload", false, RELOAD_METHODS, reload},
@@ -248,6 +253,8 @@ static bool route_matches(const struct site *site, size_t i, const char *path)
     size_t len = strlen(own);
 
     if (routes[i].handle == reload && !site->options->reload)
+        return false;
+    if (routes[i].handle == answer_probe && !site->options->probe)
         return false;
     return strncmp(path, own, len) == 0 &&
            (path[len] == '\0' || (routes[i].below && path[len] == '/'));
@@ -265,7 +272,7 @@ static bool allows(const char *methods, const char *method)
 
 void route(struct site *site, const struct request *request, struct reply *reply)
 {
-    *reply = (struct reply){.type = "text/plain; charset=utf-8", .text = BUF_INIT(TEXT_MAX_BYTES)};
+    reply_init(reply);
     for (size_t i = 0; i < N_ROUTES; i++) {
         if (!route_matches(site, i, request->path))
             continue;

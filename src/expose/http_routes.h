@@ -3,6 +3,7 @@
  * plain values. */
 #include "pgtls/base/buf.h"
 #include "pgtls/expose/http.h"
+#include "pgtls/expose/metrics.h"
 #include "stream.h"
 
 #include <stdatomic.h>
@@ -15,8 +16,9 @@ struct argument {
 };
 
 struct request {
-    const char *method, *path; /* the path decoded, without the query */
-    const char *accept;        /* NULL if not sent */
+    const char *method, *path;  /* the path decoded, without the query */
+    const char *accept;         /* NULL if not sent */
+    const char *scrape_timeout; /* X-Prometheus-Scrape-Timeout-Seconds, likewise */
     struct argument arguments[MAX_ARGUMENTS];
     size_t n_arguments;
     bool too_many_arguments;
@@ -34,6 +36,8 @@ struct reply {
     struct buf text;
     struct stream stream; /* instead of text */
     atomic_uint *place;   /* one of these is taken until the answer is out; NULL: none */
+    bool waits;           /* nothing is answered yet: `question` is to be asked first */
+    struct probe_question question;
 };
 
 /* What the handlers work with. */
@@ -41,7 +45,7 @@ struct site {
     const struct http_options *options;
     struct fleet *fleet;
     const struct self *self;
-    atomic_uint scrapes, documents, pages; /* in progress */
+    atomic_uint scrapes, documents, pages, probes; /* in progress */
 };
 
 /* Answers. The reply's text, stream and place are the caller's. */
@@ -55,6 +59,18 @@ bool reply_take_place(struct reply *reply, atomic_uint *taken, unsigned max);
 
 /* 503, come again. */
 void reply_refuse(struct reply *reply, const char *why);
+
+/* /probe (http_probe.c): what is to be asked, or what is wrong with the request; then what the
+ * answer comes to. `answer` NULL: there was none to be had. */
+void answer_probe(struct site *site, const struct request *request, struct reply *reply);
+void answer_probed(const struct request *request, const struct probe_answer *answer,
+                   struct reply *reply);
+
+/* A reply without anything yet. */
+void reply_init(struct reply *reply);
+
+/* The Content-Type of metrics for a client that accepts this. */
+const char *metrics_type_for(enum metrics_format format, const char *accept);
 
 /* The pages for people, and the files that belong to them (http_pages.c). */
 #define ASSETS_PATH "/assets"

@@ -83,7 +83,7 @@ static void write_comment(struct sink *k, const struct family *f, const char *wh
     buf_add_char(k->to, '\n');
 }
 
-static void begin_family(struct sink *k, const struct family *f)
+void begin_family(struct sink *k, const struct family *f)
 {
     bool open_metrics = k->format == METRICS_OPENMETRICS;
     enum family_type type = f->type == FAMILY_INFO && !open_metrics ? FAMILY_GAUGE : f->type;

@@ -23,8 +23,8 @@
 const struct family family_catalogue[] = {
     GAUGE("pgtls_up", "", "", .server = emit_up,
           .help = "1 if the latest result of every configured kind of probe is good, 0 if not; "
-                  "absent until each has run and while the exporter's own side fails. Measured "
-                  "every pgtls_probe_interval_seconds, not by the scrape."),
+                  "absent until each has run and while the exporter's own side fails. On "
+                  "/metrics measured every pgtls_probe_interval_seconds, not by the scrape."),
     GAUGE("pgtls_probe_up", "", "probe", .server = emit_probe_up,
           .help = "1 if the latest result of this kind of probe is good, 0 if not; absent until "
                   "it has run and while the exporter's own side fails."),
@@ -164,6 +164,9 @@ const struct family family_catalogue[] = {
           .help = "End of the latest attempt of this kind of probe."),
     GAUGE("pgtls_probe_interval_seconds", "seconds", "probe", .server = emit_probe_interval,
           .help = "Interval now in force for this kind of probe, backoff included."),
+    COUNTER("pgtls_probe_requests_total", "", "outcome", .self = emit_requested,
+            .help = "Requests to /probe: success and failure are of probes that ran (shared ones "
+                    "count for each who asked), the others connected to nothing."),
     COUNTER("pgtls_probes_skipped_total", "", "", .self = emit_probes_skipped,
             .help = "Probes that were due while the previous one, or a cap, held them back."),
     GAUGE("pgtls_probes_in_flight", "", "", .self = emit_probes_in_flight,

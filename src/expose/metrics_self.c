@@ -8,6 +8,13 @@
 /* The counters' values are independent of each other, so relaxed reads are enough. */
 #define READ(field) atomic_load_explicit(&k->self->field, memory_order_relaxed)
 
+void emit_requested(struct sink *k)
+{
+    for (size_t i = 0; i < REQUEST_OUTCOME_COUNT; i++)
+        sink_one_u64(k, "outcome", request_outcome_name((enum request_outcome)i),
+                     atomic_load(&k->self->requested[i]));
+}
+
 void emit_probes_skipped(struct sink *k)
 {
     sink_plain_u64(k, READ(probes_skipped));

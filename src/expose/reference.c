@@ -69,6 +69,11 @@ static const char *negotiation_word(size_t i)
     return negotiation_name((enum negotiation)i);
 }
 
+static const char *outcome_word(size_t i)
+{
+    return request_outcome_name((enum request_outcome)i);
+}
+
 static const struct vocabulary vocabularies[] = {
     {"probe", 0, PROBE_COUNT, probe_word},
     {"phase", 0, PHASE_COUNT, phase_word},
@@ -81,6 +86,7 @@ static const struct vocabulary vocabularies[] = {
     {"promise", 0, PROMISE_COUNT, promise_word},
     {"sslmode", 0, SSLMODE_COUNT, sslmode_word},
     {"negotiation", 0, NEGOTIATION_COUNT, negotiation_word},
+    {"outcome", 0, REQUEST_OUTCOME_COUNT, outcome_word},
 };
 #define N_VOCABULARIES (sizeof vocabularies / sizeof *vocabularies)
 
@@ -164,10 +170,31 @@ static void print_families(struct buf *to)
     }
 }
 
+/* The other page that has metrics. */
+static void print_probe_families(struct buf *to)
+{
+    buf_add_str(to, "\n## /probe\n\n"
+                    "[/probe](probe-endpoint.md) answers with what one probe has told, as gauges "
+                    "without\nlabels for the server: those are the scrape's. A family that has "
+                    "nothing to tell is left out.\n\n"
+                    "| metric | type | labels | meaning |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < probe_family_count; i++) {
+        const struct family *f = &probe_catalogue[i];
+
+        buf_addf(to, "| `%s` | %s | %s | %s. |\n", f->name, type_words[f->type], f->labels,
+                 f->help);
+    }
+    buf_add_str(to, "\nAnd, as above:");
+    for (size_t i = 0; probe_shared_families[i]; i++)
+        buf_addf(to, "%s\n`%s`", i > 0 ? "," : "", probe_shared_families[i]);
+    buf_add_str(to, ".\n");
+}
+
 void metrics_print_reference(struct buf *to)
 {
     buf_add_str(to, introduction);
     print_families(to);
+    print_probe_families(to);
     buf_add_str(to, "\n## Label values\n\n| label | values |\n|---|---|\n");
     for (size_t i = 0; i < N_VOCABULARIES; i++) {
         const struct vocabulary *v = &vocabularies[i];
@@ -193,6 +220,11 @@ void expose_print_names(struct buf *to)
         buf_addf(to, "metric %s %s {%s%s%s}\n", f->name, type_words[f->type], scope,
                  scope[0] && f->labels[0] ? ", " : "", f->labels);
     }
+    for (size_t i = 0; i < probe_family_count; i++)
+        buf_addf(to, "probe metric %s %s {%s}\n", probe_catalogue[i].name,
+                 type_words[probe_catalogue[i].type], probe_catalogue[i].labels);
+    for (size_t i = 0; probe_shared_families[i]; i++)
+        buf_addf(to, "probe metric %s\n", probe_shared_families[i]);
     for (size_t i = 0; i < N_VOCABULARIES; i++) {
         for (size_t j = vocabularies[i].first; j < vocabularies[i].count; j++)
             buf_addf(to, "label %s=%s\n", vocabularies[i].label, vocabularies[i].name(j));

@@ -3,6 +3,7 @@
 
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
+#include "pgtls/model/module.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -180,4 +181,11 @@ void endpoint_set_drop_login(struct endpoint_set *set, size_t i)
 
     servers[i].login = false;
     servers[i].n_sessions = 0; /* they are kept logins */
+}
+
+void endpoint_set_drop_module_login(struct endpoint_set *set, size_t i)
+{
+    struct module *modules = (struct module *)(uintptr_t)set->modules;
+
+    modules[i].server.login = false;
 }

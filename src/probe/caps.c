@@ -8,6 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+unsigned caps_shares(const struct endpoint_set *set, unsigned workers)
+{
+    unsigned shares = (set->n_servers > 0 ? workers : 0) + (set->n_modules > 0);
+
+    return shares > 0 ? shares : 1;
+}
+
 static size_t share(size_t whole, unsigned workers)
 {
     return (whole + workers - 1) / workers;

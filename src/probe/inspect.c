@@ -140,6 +140,8 @@ enum step inspect_connect(struct probe *p)
         const struct address *a = &p->addresses[p->next_address++];
 
         address_text(a, p->observation.address, sizeof p->observation.address);
+        if (p->host->admits && !p->host->admits(p->owner, p->observation.address))
+            continue;
         stopwatch_start(&p->watch, clock_monotonic_ns());
         p->fd = socket_connect(a);
         if (p->fd >= 0)

@@ -67,6 +67,10 @@ struct probe_host {
     struct resolver *resolver;
     struct trust_cache *trusts;
     const char *bundle_path;
+    /* May this numeric address be connected to? Asked before every attempt; NULL: any may. An
+     * address that may not is passed over; when none was tried at all, the
+     * probe's result means nothing. */
+    bool (*admits)(void *owner, const char *address);
     /* The probe is over and holds nothing any more but its observation; free it. */
     void (*finished)(struct probe *probe, void *owner);
 };

@@ -44,6 +44,11 @@ struct scheduler *scheduler_start(const struct scheduler_options *options, struc
     return s;
 }
 
+unsigned scheduler_workers(const struct scheduler *s)
+{
+    return s->n;
+}
+
 void scheduler_watch(struct scheduler *s, struct fleet *fleet)
 {
     for (unsigned i = 0; i < s->n; i++)

@@ -82,7 +82,8 @@ static void take_view(struct worker *w, struct fleet_view *view)
         fleet_view_unref(view);
         return;
     }
-    caps_set(&w->context.caps, &view->set->settings, w->workers, clock_monotonic_ns());
+    caps_set(&w->context.caps, &view->set->settings, caps_shares(view->set, w->workers),
+             clock_monotonic_ns());
     for (size_t i = 0; i < view->n; i++) {
         const struct server *s = &view->set->servers[i];
         struct watched *known;

@@ -250,7 +250,7 @@ static void test_nothing_to_read(void **state)
     put(w, "2.yml", "templates: {u: {}}");
     assert_string_equal(reload(w), "none");
     assert_string_equal(first_message(w), "configuration: no clusters: there is nothing to watch; "
-                                          "give \"clusters\" or \"discovery\"");
+                                          "give \"clusters\", \"discovery\" or \"modules\"");
     watch(w, "missing.yml");
     assert_string_equal(reload(w), "none");
     assert_string_equal(first_message(w),

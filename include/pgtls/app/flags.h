@@ -40,6 +40,7 @@ struct flags {
     size_t n_listen;
     const char *telemetry_path;
     int64_t max_requests;
+    int64_t timeout_offset_ns;
     int64_t workers;
     enum log_level log_level;
     enum log_format log_format;

@@ -2,6 +2,7 @@
 /* The HTTP server: libmicrohttpd in threads of its own, reading the fleet. The only file that
  * includes microhttpd.h is src/expose/http.c. */
 #include "pgtls/model/fleet.h"
+#include "pgtls/model/requested.h"
 #include "pgtls/model/self.h"
 
 #include <stdbool.h>
@@ -22,6 +23,13 @@ struct http_options {
      * the HTTP thread; NULL: 404. */
     bool (*reload)(void *context, struct buf *message);
     void *reload_context;
+    /* GET /probe: probes, and calls `answered` once, from any thread and perhaps before it returns,
+     * with an answer that is borrowed (NULL: there is none to be had). False: nobody will call.
+     * NULL: 404. All that called it are answered before http_server_stop. */
+    bool (*probe)(void *context, const struct probe_question *question,
+                  void (*answered)(void *asker, struct probe_answer *answer), void *asker);
+    void *probe_context;
+    int64_t timeout_offset_ns; /* a probe ends this long before the scrape that waits for it */
 };
 
 struct http_server;

@@ -30,6 +30,10 @@ void exposition_free(struct exposition *e);
  * body was already complete, with nothing appended, or when `to` failed (look at to->failed). */
 bool exposition_next(struct exposition *e, struct buf *to);
 
+/* The body of /probe: what a probe by request came to, as gauges. */
+struct probe_answer;
+void probe_metrics(const struct probe_answer *answer, enum metrics_format format, struct buf *to);
+
 /* Prints the metrics reference (Markdown) from the catalogue. */
 void metrics_print_reference(struct buf *to);
 

@@ -1,6 +1,7 @@
 #pragma once
 /* What the exporter tells about itself: is it keeping up, is its configuration good. Counters are
  * atomic; anybody adds, the exposition reads. One instance, owned by app/. */
+#include "pgtls/model/requested.h"
 #include "pgtls/model/shard.h"
 
 #include <pthread.h>
@@ -44,7 +45,8 @@ struct self {
     _Atomic uint64_t probes_held_back[CAP_COUNT]; /* by the cap that refused them first */
     _Atomic uint64_t lag_counts[LAG_BUCKETS + 1]; /* start minus due time, per bucket */
     _Atomic uint64_t lag_sum_ns;
-    _Atomic bool kernel_timestamps; /* the kernel stamps arrivals for us */
+    _Atomic uint64_t requested[REQUEST_OUTCOME_COUNT]; /* probes that a request asked for */
+    _Atomic bool kernel_timestamps;                    /* the kernel stamps arrivals for us */
     _Atomic uint64_t missing_timestamps;
     _Atomic bool reload_successful;
     _Atomic int64_t reload_success_realtime_ns;

@@ -136,6 +136,8 @@ struct follow {
     const struct follow *next;
 };
 
+struct module;
+
 struct endpoint_set {
     struct arena *arena;
     const struct dependency *depends_on; /* one may be there twice */
@@ -143,6 +145,8 @@ struct endpoint_set {
     const struct discovery *discoveries; /* where more of it comes from, see config/discovery.h */
     size_t n_discoveries;
     const struct follow *follows; /* one may be there twice */
+    const struct module *modules; /* for targets that a request names, see model/module.h */
+    size_t n_modules;
     const struct server *servers; /* grouped by endpoint, in the order of the configuration */
     size_t n_servers;
     const struct endpoint *endpoints;
@@ -160,6 +164,8 @@ void endpoint_set_unref(struct endpoint_set *set); /* accepts NULL */
 /* Takes the login away from server i: this libpq cannot do it. For whoever builds a generation,
  * before it is shared. */
 void endpoint_set_drop_login(struct endpoint_set *set, size_t i);
+/* The same of module i. */
+void endpoint_set_drop_module_login(struct endpoint_set *set, size_t i);
 
 /* "verify-full" …; the names are libpq's. */
 const char *sslmode_name(enum sslmode mode);

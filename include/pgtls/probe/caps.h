@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct endpoint_set;
 struct settings;
 
 /* How a server's latest probe of this kind went; one that has had none is no prompt one. */
@@ -35,6 +36,10 @@ struct caps {
     struct caps_count in_flight;
     struct caps_address *addresses[CAPS_BUCKETS];
 };
+
+/* How many there are to share the caps: the workers, if they have anything to watch, and who probes
+ * by request, if there are modules. */
+unsigned caps_shares(const struct endpoint_set *set, unsigned workers);
 
 /* Sets this worker's share; what is in flight stays counted. */
 void caps_set(struct caps *caps, const struct settings *settings, unsigned workers, int64_t now_ns);

@@ -18,6 +18,9 @@ struct scheduler_options {
 struct scheduler *scheduler_start(const struct scheduler_options *options, struct self *self,
                                   char *error, size_t size);
 
+/* How many there are. */
+unsigned scheduler_workers(const struct scheduler *scheduler);
+
 /* What to watch from now on: the fleet's present view. Servers that stay keep their schedule,
  * backoff and what was learned; probes of servers that go are ended. Returns at once. */
 void scheduler_watch(struct scheduler *scheduler, struct fleet *fleet);
