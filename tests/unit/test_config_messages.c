@@ -47,8 +47,8 @@ static const struct {
          "as \"clusters:\""},
     {"a", "t.yml:1:1: configuration: a single value where a mapping is needed; it begins with a "
           "key, such as \"clusters:\""},
-    {"defaults: {}", "t.yml:1:1: no clusters: there is nothing to watch; give \"clusters\" or "
-                     "\"discovery\""},
+    {"defaults: {}", "t.yml:1:1: no clusters: there is nothing to watch; give \"clusters\", "
+                     "\"discovery\" or \"modules\""},
     {"clusters: []", "t.yml:1:11: clusters: empty; there is nothing to watch"},
     {"clusters: {a: {host: h}}",
      "t.yml:1:11: clusters: a mapping where a list is needed; begin each cluster with \"- name:\""},
