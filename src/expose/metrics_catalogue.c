@@ -125,7 +125,8 @@ const struct family family_catalogue[] = {
               "setting."),
     INFO("pgtls_server_info", "server_version, pooler, auth_method, channel_binding",
          .server = emit_server_info,
-         .help = "What the server told about itself; an empty value is not known."),
+         .help = "What the server told about itself; an empty value is not known, and a change of "
+                 "version shows at most every 5 minutes."),
     INFO("pgtls_server_labels_info", "the configured labels, sslmode, negotiation",
          .server = emit_server_labels,
          .help = "Labels from the configuration, to join with group_left."),

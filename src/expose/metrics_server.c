@@ -297,10 +297,10 @@ void emit_server_info(struct sink *k, const struct server_state *s)
 {
     bool auth = s->auth_method[0] != '\0';
 
-    if (!auth && s->server_version[0] == '\0')
+    if (!auth && s->shown_version[0] == '\0')
         return;
     sink_begin(k);
-    sink_text(k, "server_version", s->server_version);
+    sink_text(k, "server_version", s->shown_version);
     sink_label(k, "pooler", truth(s->pooler));
     sink_text(k, "auth_method", s->auth_method);
     sink_label(k, "channel_binding",

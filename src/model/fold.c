@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A server must not be able to create certificate series at will. */
-#define SHOWN_CHAIN_MIN_NS (300 * NS_PER_S)
+/* A server must not be able to create series at will. */
+#define SHOWN_MIN_NS (300 * NS_PER_S)
 
 /* Which probe a phase's duration is taken from: a login goes through all of them, but what an
  * application pays for TLS is measured by inspect, without libpq's own work in it. */
@@ -74,7 +74,7 @@ static void fold_chain(struct server_state *s, const struct observation *o, int6
         s->chain = chain_ref(o->chain);
     }
     if (!s->shown_chain ||
-        (s->shown_chain != o->chain && now_ns - s->shown_monotonic_ns >= SHOWN_CHAIN_MIN_NS)) {
+        (s->shown_chain != o->chain && now_ns - s->shown_monotonic_ns >= SHOWN_MIN_NS)) {
         chain_unref(s->shown_chain);
         s->shown_chain = chain_ref(o->chain);
         s->shown_monotonic_ns = now_ns;
@@ -101,8 +101,19 @@ static void fold_tls(struct server_state *s, const struct observation *o, int64_
     str_copy(s->tls_alpn, sizeof s->tls_alpn, o->tls_alpn);
 }
 
+/* The version is a label in the server's own words: it must not make series at will. */
+static void fold_version(struct server_state *s, const char *version, int64_t now_ns)
+{
+    str_copy(s->server_version, sizeof s->server_version, version);
+    if (s->shown_version[0] && (strcmp(s->shown_version, version) == 0 ||
+                                now_ns - s->version_shown_monotonic_ns < SHOWN_MIN_NS))
+        return;
+    str_copy(s->shown_version, sizeof s->shown_version, version);
+    s->version_shown_monotonic_ns = now_ns;
+}
+
 /* What the server told about itself; silence changes nothing. */
-static void fold_server(struct server_state *s, const struct observation *o)
+static void fold_server(struct server_state *s, const struct observation *o, int64_t now_ns)
 {
     if (o->address[0])
         str_copy(s->address, sizeof s->address, o->address);
@@ -111,7 +122,7 @@ static void fold_server(struct server_state *s, const struct observation *o)
         s->channel_binding = o->channel_binding;
     }
     if (o->server_version[0])
-        str_copy(s->server_version, sizeof s->server_version, o->server_version);
+        fold_version(s, o->server_version, now_ns);
     if (o->pooler != VERDICT_UNKNOWN)
         s->pooler = o->pooler;
 }
@@ -213,7 +224,7 @@ static void fold_observation(struct server_state *s, const struct observation *o
         fold_result(s, p, o);
         fold_history(s, o, now_ns);
         fold_phases(s, o);
-        fold_server(s, o);
+        fold_server(s, o, now_ns);
         if (o->expected != FAULT_NONE && o->probe == PROBE_INSPECT)
             fold_forget(&s->probes[PROBE_LOGIN]); /* none follows: the last one tells of the past */
         if (o->probe == PROBE_INSPECT)

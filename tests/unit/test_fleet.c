@@ -256,6 +256,29 @@ static void test_shown_chain_changes_at_most_every_five_minutes(void **state)
     one_free(&one);
 }
 
+static void apply_version(struct one *one, const char *version, int64_t seconds)
+{
+    struct observation o = fixture_login();
+
+    snprintf(o.server_version, sizeof o.server_version, "%s", version);
+    o.finished_realtime_ns += seconds * NS_PER_S;
+    fixture_apply_at(one->s, o, one->start_ns + seconds * NS_PER_S);
+}
+
+static void test_shown_version_changes_at_most_every_five_minutes(void **state)
+{
+    struct one one = one_server(true);
+
+    (void)state;
+    apply_version(&one, "15.4", 1);
+    apply_version(&one, "16.0", 300);
+    assert_string_equal(one.s->server_version, "16.0");
+    assert_string_equal(one.s->shown_version, "15.4");
+    apply_version(&one, "17.0", 301);
+    assert_string_equal(one.s->shown_version, "17.0");
+    one_free(&one);
+}
+
 static void assert_seconds(const struct one *one, int64_t at, double unknown, double up,
                            double down)
 {
@@ -554,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_certificates_are_kept_while_down),
         cmocka_unit_test(test_only_new_leaves_are_changes),
         cmocka_unit_test(test_shown_chain_changes_at_most_every_five_minutes),
+        cmocka_unit_test(test_shown_version_changes_at_most_every_five_minutes),
         cmocka_unit_test(test_time_in_each_state_adds_up),
         cmocka_unit_test(test_reload_keeps_what_stays),
         cmocka_unit_test(test_a_login_that_comes_back_must_run_again),

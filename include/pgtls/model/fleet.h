@@ -128,7 +128,9 @@ struct server_state {
 
     char auth_method[AUTH_METHOD_SIZE];
     bool channel_binding;
-    char server_version[64];
+    char server_version[64]; /* its own words, at its latest login */
+    char shown_version[64];  /* what server_info shows: changes at most every 5 min */
+    int64_t version_shown_monotonic_ns;
     enum verdict pooler;
 
     struct backend_seen *backends; /* room for MAX_BACKENDS; NULL until one has answered */
