@@ -20,6 +20,7 @@ ALERTMANAGER = {"global", "route", "receivers", "inhibit_rules"}
 PROMETHEUS = {"global", "scrape_configs", "rule_files", "alerting", "storage", "remote_write"}
 HEALTH = json.loads((ROOT / "docs" / "health.schema.json").read_text())
 
+SCRAPES = {"http_sd_configs", "relabel_configs", "metric_relabel_configs", "static_configs"}
 PROMETHEUS_FLAGS = {"--web.enable-lifecycle"}
 
 # Programs of whoever is on call, of which a test can only say that they are called so.
@@ -98,6 +99,8 @@ def load(document, tmp_path):
         load_by_alertmanager(document, tmp_path)
     elif keys <= PROMETHEUS:
         load_by_prometheus(document, tmp_path)
+    elif keys <= SCRAPES:
+        load_by_prometheus({"scrape_configs": [{"job_name": "pgtls", **document}]}, tmp_path)
     elif keys == {"routes"}:
         load_by_alertmanager({"route": {"receiver": "anybody", **document}}, tmp_path)
     elif keys == {"groups"}:
@@ -168,8 +171,13 @@ def test_json_is_of_its_schema(snippet, tmp_path):
 @pytest.fixture(scope="module")
 def daemon(lab, trust, shared_exporter):
     """A real exporter, for what is asked over HTTP."""
-    return shared_exporter({"defaults": {**QUICK, "sslrootcert": str(trust.root_file)}, "clusters": [
-        {"name": "orders", "endpoints": {"write": endpoint_of(lab.postgres())}}]})
+    server, trusted = lab.postgres(), {"sslrootcert": str(trust.root_file)}
+    module = {**trusted, "allow_targets": [f"{server.address}/32:{server.port}"]}
+    daemon = shared_exporter({
+        "defaults": {**QUICK, **trusted}, "clusters": [{"name": "orders", "endpoints": {"write": endpoint_of(server)}}],
+        "modules": {"default": module, "login": module}})
+    daemon.target = f"{server.address}:{server.port}"
+    return daemon
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +250,7 @@ class Judge:
         for url in (one for one in arguments if ":10432" in one):
             method = arguments[arguments.index("-X") + 1] if "-X" in arguments else "GET"
             path = re.sub(r"^.*?:10432", "", url) or "/"
+            path = re.sub(r"(?<=[?&]target=)[^&]+", self.daemon.target, path)
             assert self.daemon.request(method, path).status in (200, 503), path
 
     def promtool(self, arguments, _):
