@@ -2,6 +2,7 @@
  * come to its loop, and it alone swaps generations. */
 #include "pgtls/app/daemon.h"
 
+#include "activation.h"
 #include "discovery.h"
 #include "setup.h"
 
@@ -10,6 +11,7 @@
 #include "pgtls/base/str.h"
 #include "pgtls/config/config.h"
 #include "pgtls/expose/http.h"
+#include "pgtls/expose/web.h"
 #include "pgtls/model/fleet.h"
 #include "pgtls/model/module.h"
 #include "pgtls/model/self.h"
@@ -43,6 +45,7 @@ struct daemon {
     struct fleet *fleet;
     struct scheduler *scheduler;
     struct requests *requests;
+    struct web *web;
     struct http_server *http;
     struct config_source *source;
     struct discovery_hub *hub;
@@ -75,46 +78,6 @@ static void log_messages(const struct config_messages *messages)
         else
             LOG(WARN, "Configuration warning", {"warning", messages->items[i].text});
     }
-}
-
-/* What of a good configuration this exporter watches, if that is not all of it. */
-static void print_part(struct endpoint_set *set, const struct flags *flags, struct shard shard)
-{
-    if (flags->total_shards <= 1)
-        return;
-    shard_keep(set, shard);
-    printf("shard %u of %u watches %zu endpoint%s, %zu server%s of it\n", shard.ordinal,
-           shard.total, set->n_endpoints, set->n_endpoints == 1 ? "" : "s", set->n_servers,
-           set->n_servers == 1 ? "" : "s");
-}
-
-int daemon_check(const struct flags *flags)
-{
-    struct config_messages messages = {0};
-    struct endpoint_set *set;
-    struct shard shard;
-
-    if (setup_nothing_to_load(flags->config_file, "watch"))
-        return 1;
-    if (!setup_shard(flags, &shard))
-        return 2;
-    set = setup_load(flags, false, &messages);
-    setup_print_messages(&messages);
-    if (set) {
-        printf("%s: good: %zu endpoint%s, %zu server%s, %zu warning%s\n",
-               flags->n_config_files > 1 ? "configuration"
-               : flags->config_file      ? flags->config_file
-                                         : "DATABASE_URL",
-               set->n_endpoints, set->n_endpoints == 1 ? "" : "s", set->n_servers,
-               set->n_servers == 1 ? "" : "s", messages.warnings,
-               messages.warnings == 1 ? "" : "s");
-        print_part(set, flags, shard);
-    } else {
-        fprintf(stderr, "%zu error%s\n", messages.errors, messages.errors == 1 ? "" : "s");
-    }
-    config_messages_deinit(&messages);
-    endpoint_set_unref(set);
-    return set ? 0 : 1;
 }
 
 /* A login that this libpq cannot do is said once, when the configuration arrives; such a server is
@@ -415,27 +378,46 @@ static bool ask_for_probe(void *context, const struct probe_question *question,
     return requests_ask(d->requests, question, answered, asker);
 }
 
+/* True, too, when there is none. */
+static bool read_web_config(struct daemon *d)
+{
+    struct config_messages messages = {0};
+
+    if (!d->flags->web_config_file)
+        return true;
+    d->web = web_new(d->flags->web_config_file, &d->self, &messages);
+    log_messages(&messages);
+    config_messages_deinit(&messages);
+    return d->web != NULL;
+}
+
 static bool start_http(struct daemon *d)
 {
-    const struct http_options options = {.addresses = d->flags->listen,
-                                         .n_addresses = d->flags->n_listen,
-                                         .telemetry_path = d->flags->telemetry_path,
-                                         .max_requests = (unsigned)d->flags->max_requests,
-                                         .request_deadline_ns = REQUEST_DEADLINE_NS,
-                                         .reload = request_reload,
-                                         .reload_context = d,
-                                         .probe = ask_for_probe,
-                                         .probe_context = d,
-                                         .timeout_offset_ns = d->flags->timeout_offset_ns};
+    struct http_options options = {.addresses = d->flags->listen,
+                                   .n_addresses = d->flags->n_listen,
+                                   .telemetry_path = d->flags->telemetry_path,
+                                   .max_requests = (unsigned)d->flags->max_requests,
+                                   .request_deadline_ns = REQUEST_DEADLINE_NS,
+                                   .reload = request_reload,
+                                   .reload_context = d,
+                                   .probe = ask_for_probe,
+                                   .probe_context = d,
+                                   .timeout_offset_ns = d->flags->timeout_offset_ns,
+                                   .web = d->web};
+    int sockets[FLAGS_MAX_LISTEN];
     char error[256] = "";
 
-    d->http = http_server_start(&options, d->fleet, &d->self, error, sizeof error);
+    options.sockets = sockets;
+    if (!d->flags->systemd_socket ||
+        activation_sockets(sockets, FLAGS_MAX_LISTEN, &options.n_sockets, error, sizeof error))
+        d->http = http_server_start(&options, d->fleet, &d->self, error, sizeof error);
     if (!d->http) {
         LOG(ERROR, "Cannot listen", {"error", error});
         return false;
     }
-    for (size_t i = 0; i < d->flags->n_listen; i++)
-        LOG(INFO, "Listening on", {"address", http_server_address(d->http, i)});
+    for (size_t i = 0; i < options.n_addresses + options.n_sockets; i++)
+        LOG(INFO, "Listening on", {"address", http_server_address(d->http, i)},
+            {"tls", d->web && web_has_tls(d->web) ? "true" : "false"});
     return true;
 }
 
@@ -468,7 +450,7 @@ static bool start(struct daemon *d)
         LOG(ERROR, "Cannot start", {"error", error});
         return false;
     }
-    if (!reload(d, reason, sizeof reason) || !start_http(d))
+    if (!reload(d, reason, sizeof reason) || !read_web_config(d) || !start_http(d))
         return false;
     if (d->flags->config_watch && d->flags->config_file)
         uv_timer_start(&d->on_look, on_look, WATCH_MS, WATCH_MS);
@@ -494,6 +476,7 @@ static void stop(struct daemon *d)
     requests_end(d->requests);
     if (d->http)
         http_server_stop(d->http, STOP_GRACE_NS);
+    web_free(d->web);
     if (d->scheduler)
         scheduler_stop(d->scheduler);
     requests_free(d->requests);

@@ -35,6 +35,18 @@ static bool read_listen(struct flags *f, const char *value)
     return true;
 }
 
+static bool read_web_config(struct flags *f, const char *value)
+{
+    f->web_config_file = value;
+    return *value != '\0';
+}
+
+static bool set_systemd_socket(struct flags *f, const char *value)
+{
+    (void)value;
+    return f->systemd_socket = true;
+}
+
 static bool read_path(struct flags *f, const char *value)
 {
     f->telemetry_path = value;
@@ -192,6 +204,11 @@ static const struct flag {
      "at most 16 of host:port, [v6]:port, :port or unix:/path",
      "Where to serve HTTP; repeatable. Default " DEFAULT_LISTEN
      ": loopback only, because nobody has to log in."},
+    {"web.systemd-socket", WATCH, NULL, set_systemd_socket, NULL,
+     "Serve HTTP on the sockets that systemd has opened (a .socket unit), not on addresses."},
+    {"web.config.file", WATCH, "FILE", read_web_config, "a path",
+     "TLS, passwords, request rate and headers of the HTTP server: a file as other Prometheus "
+     "exporters take it. Without it whoever gets there gets in."},
     {"web.telemetry-path", WATCH, "PATH", read_path, "a path that begins with /",
      "Where the metrics are. Default /metrics."},
     {"web.max-requests", WATCH, "N", read_max_requests, "a number from 0 to 10000",
@@ -425,6 +442,14 @@ static bool check_shards(const struct flags *f, FILE *err)
     return false;
 }
 
+static bool check_sockets(const struct flags *f, FILE *err)
+{
+    if (f->systemd_socket && f->n_listen > 0)
+        fputs("pgtls_exporter: --web.systemd-socket and --web.listen-address exclude each other\n",
+              err);
+    return !f->systemd_socket || f->n_listen == 0;
+}
+
 bool flags_parse(struct flags *flags, int argc, char **argv, FILE *err)
 {
     *flags = (struct flags){.shard = -1,
@@ -434,11 +459,12 @@ bool flags_parse(struct flags *flags, int argc, char **argv, FILE *err)
                             .log_level = LOG_LEVEL_INFO,
                             .log_format = LOG_FORMAT_LOGFMT};
     if (!parse_all(flags, argc, argv, err) ||
-        (!flags->help && !flags->version && !check_shards(flags, err))) {
+        (!flags->help && !flags->version &&
+         (!check_shards(flags, err) || !check_sockets(flags, err)))) {
         fprintf(err, "%sSee --help.\n", commands[flags->command].usage);
         return false;
     }
-    if (flags->n_listen == 0)
+    if (flags->n_listen == 0 && !flags->systemd_socket)
         flags->listen[flags->n_listen++] = DEFAULT_LISTEN;
     return true;
 }

@@ -97,6 +97,8 @@ void emit_missing_timestamps(struct sink *k);
 void emit_reload_successful(struct sink *k);
 void emit_reload_time(struct sink *k);
 void emit_config_files(struct sink *k);
+void emit_web_refused(struct sink *k);
+void emit_web_password_checks(struct sink *k);
 void emit_discovery_good(struct sink *k);
 void emit_discovery_targets(struct sink *k);
 void emit_discovery_failures(struct sink *k);

@@ -1,12 +1,13 @@
 /* The HTTP server: one libmicrohttpd daemon per listening address, each with a few threads of its
- * own. What is answered is decided in http_routes.c; here is how it gets out. */
+ * own. What is answered is decided in http_routes.c, how it gets out in http_send.c; who gets
+ * that far in http_guard.c. */
 #include "pgtls/expose/http.h"
 
-#include "http_body.h"
 #include "http_clients.h"
+#include "http_guard.h"
 #include "http_listen.h"
 #include "http_routes.h"
-#include "negotiate.h"
+#include "http_send.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
 #include "pgtls/base/str.h"
@@ -32,15 +33,6 @@
 #define IDLE_NS             (120 * NS_PER_S)
 #define MHD_IDLE_SECONDS    180u /* should ours ever fail */
 #define DEFAULT_DEADLINE    (10 * NS_PER_S)
-#define STREAM_BLOCK        ((size_t)64 * 1024)
-#define GZIP_MIN_BYTES      1024
-
-/* Nothing but our own files, and nothing inline: should markup ever get through, it does nothing.
- */
-#define PAGE_POLICY                                                                                \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "        \
-    "'self'; "                                                                                     \
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 struct served {
     struct listener listener;
@@ -55,141 +47,6 @@ struct http_server {
     size_t n;
     struct served served[MAX_ADDRESSES];
 };
-
-/* What an answer holds until it is out. */
-struct outgoing {
-    struct body *body;
-    struct buf text;
-    atomic_uint *place;
-};
-
-static void outgoing_free(void *context)
-{
-    struct outgoing *out = context;
-
-    body_free(out->body);
-    buf_deinit(&out->text);
-    if (out->place)
-        atomic_fetch_sub(out->place, 1);
-    free(out);
-}
-
-static ssize_t outgoing_read(void *context, uint64_t position, char *to, size_t max)
-{
-    struct outgoing *out = context;
-    ssize_t n = body_read(out->body, to, max);
-
-    (void)position;
-    if (n == 0)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    return n < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : n;
-}
-
-/* Takes over the reply's text, stream and place. NULL when out of memory. */
-static struct outgoing *outgoing_new(struct reply *reply, bool gzip)
-{
-    struct outgoing *out = calloc(1, sizeof *out);
-
-    if (!out) {
-        stream_free(&reply->stream);
-        buf_deinit(&reply->text);
-        if (reply->place)
-            atomic_fetch_sub(reply->place, 1);
-        return NULL;
-    }
-    out->place = reply->place;
-    out->text = reply->text;
-    if (reply->stream.of) {
-        out->body = body_new(&reply->stream, gzip);
-        if (!out->body) {
-            outgoing_free(out);
-            return NULL;
-        }
-    }
-    return out;
-}
-
-static struct MHD_Response *make_response(struct outgoing *out)
-{
-    struct MHD_Response *response;
-
-    if (out->body)
-        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, outgoing_read,
-                                                     out, outgoing_free);
-    else
-        response = MHD_create_response_from_buffer_with_free_callback_cls(
-            out->text.len, out->text.data, outgoing_free, out);
-    if (!response)
-        outgoing_free(out);
-    return response;
-}
-
-/* Compresses the text in its place; leaves it alone where that does not work or does not pay. */
-static bool compress_text(struct reply *reply)
-{
-    struct buf smaller = BUF_INIT(reply->text.max);
-
-    if (reply->text.len < GZIP_MIN_BYTES || !body_compress(&reply->text, &smaller)) {
-        buf_deinit(&smaller);
-        return false;
-    }
-    buf_deinit(&reply->text);
-    reply->text = smaller;
-    return true;
-}
-
-/* libmicrohttpd ends a chunked answer to HEAD with a last chunk, which the client would take for
- * the beginning of the next answer. Without chunks the answer ends with the connection. */
-static void forbid_chunks(struct MHD_Response *response)
-{
-    MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
-}
-
-static void add_headers(struct MHD_Response *response, const struct reply *reply, bool gzip)
-{
-    const char *const headers[][2] = {
-        {"Content-Type", reply->type},
-        {"X-Content-Type-Options", "nosniff"},
-        {"Cache-Control", reply->cache ? reply->cache : "no-store"},
-        {"Content-Encoding", gzip ? "gzip" : NULL},
-        {"Vary", reply->vary},
-        {"Allow", reply->allow},
-        {"Retry-After", reply->retry_after},
-        {"Content-Security-Policy", reply->html ? PAGE_POLICY : NULL},
-        {"X-Frame-Options", reply->html ? "DENY" : NULL},
-        {"Referrer-Policy", reply->html ? "no-referrer" : NULL},
-    };
-
-    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
-        if (headers[i][1])
-            MHD_add_response_header(response, headers[i][0], headers[i][1]);
-    }
-}
-
-/* MHD_NO closes the connection. */
-static enum MHD_Result send_reply(struct MHD_Connection *connection, const char *method,
-                                  struct reply *reply)
-{
-    bool gzip =
-        reply->vary &&
-        negotiate_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding"));
-    struct MHD_Response *response;
-    struct outgoing *out;
-    enum MHD_Result result;
-
-    if (gzip && !reply->stream.of)
-        gzip = compress_text(reply);
-    out = outgoing_new(reply, gzip);
-    response = out ? make_response(out) : NULL;
-    if (!response)
-        return MHD_NO;
-    add_headers(response, reply, gzip);
-    if (out->body && strcmp(method, "HEAD") == 0)
-        forbid_chunks(response);
-    result = MHD_queue_response(connection, reply->status, response);
-    MHD_destroy_response(response); /* the connection holds it now */
-    return result;
-}
 
 static enum MHD_Result add_argument(void *context, enum MHD_ValueKind kind, const char *key,
                                     const char *value)
@@ -214,12 +71,19 @@ static bool has_body(struct MHD_Connection *connection)
            MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
 }
 
+/* What belongs to a connection: libmicrohttpd keeps it for us. */
+struct link {
+    struct client *client;
+    struct web_state *state; /* its TLS session's; NULL: none */
+};
+
 static struct client *client_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const struct link *link = info ? info->socket_context : NULL;
 
-    return info ? info->socket_context : NULL;
+    return link ? link->client : NULL;
 }
 
 /* "http://host/path", which a client that takes us for a proxy may send, means "/path". */
@@ -233,51 +97,61 @@ static const char *own_path(const char *target)
     return slash ? slash : "/";
 }
 
-/* --- requests that wait for a probe ------------------------------------------------------------
+/* --- requests ---------------------------------------------------------------------------------
  *
- * The connection is suspended, so that no thread is held, and resumed by whoever has the answer;
- * then libmicrohttpd asks for the reply again. */
+ * One may wait twice: at the door, until its password is checked, and for a probe. The connection
+ * is suspended then, so that no thread is held, and resumed by whoever has the answer;
+ * libmicrohttpd asks for the reply again. */
 
-struct waiting {
-    struct MHD_Connection *connection;
+struct exchange {
+    struct visit visit;
+    bool asked;                  /* for a probe: */
     struct probe_answer *answer; /* a reference; NULL: there was none to be had */
     atomic_uint *place;
 };
 
-static void waiting_free(struct waiting *w)
+static struct exchange *exchange_new(struct MHD_Connection *connection)
 {
-    atomic_fetch_sub(w->place, 1);
-    probe_answer_unref(w->answer);
-    free(w);
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+
+    if (exchange)
+        exchange->visit.connection = connection;
+    return exchange;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    if (!exchange)
+        return;
+    if (exchange->asked)
+        atomic_fetch_sub(exchange->place, 1);
+    probe_answer_unref(exchange->answer);
+    free(exchange);
 }
 
 /* On the thread of whoever answers. */
 static void on_answered(void *asker, struct probe_answer *answer)
 {
-    struct waiting *w = asker;
+    struct exchange *exchange = asker;
 
-    w->answer = answer ? probe_answer_ref(answer) : NULL;
-    MHD_resume_connection(w->connection);
+    exchange->answer = answer ? probe_answer_ref(answer) : NULL;
+    MHD_resume_connection(exchange->visit.connection);
 }
 
-/* Asks, and waits without a thread. MHD_NO: cannot. */
-static enum MHD_Result wait_for_probe(struct http_server *server, struct MHD_Connection *connection,
-                                      struct reply *reply, void **seen)
+/* Asks, and waits without a thread. */
+static void wait_for_probe(struct http_server *server, struct reply *reply,
+                           struct exchange *exchange)
 {
-    struct waiting *w = malloc(sizeof *w);
+    struct MHD_Connection *connection = exchange->visit.connection;
 
     buf_deinit(&reply->text);
-    if (!w) {
-        atomic_fetch_sub(reply->place, 1);
-        return MHD_NO;
-    }
-    *w = (struct waiting){.connection = connection, .place = reply->place};
-    *seen = w;
+    exchange->asked = true;
+    exchange->place = reply->place;
     clients_patience(server->clients, client_of(connection), reply->question.timeout_ns);
     MHD_suspend_connection(connection);
-    if (!server->options.probe(server->options.probe_context, &reply->question, on_answered, w))
-        on_answered(w, NULL);
-    return MHD_YES;
+    if (!server->options.probe(server->options.probe_context, &reply->question, on_answered,
+                               exchange))
+        on_answered(exchange, NULL);
 }
 
 static void read_request(struct MHD_Connection *connection, struct request *request)
@@ -288,8 +162,62 @@ static void read_request(struct MHD_Connection *connection, struct request *requ
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_argument, request);
 }
 
-/* What *seen is after the headers, unless the request waits: then its struct waiting. */
-static char headers_seen;
+/* Somebody who may. False when the request waits for a probe. */
+static bool answer_welcome(struct http_server *server, struct request *request,
+                           struct exchange *exchange, struct reply *reply)
+{
+    read_request(exchange->visit.connection, request);
+    if (exchange->asked) {
+        reply_init(reply);
+        answer_probed(request, exchange->answer, reply);
+        return true;
+    }
+    route(&server->site, request, reply);
+    if (reply->waits)
+        wait_for_probe(server, reply, exchange);
+    return !reply->waits;
+}
+
+/* A request is complete, or has waited. False: the connection is to be closed. */
+static bool answer(struct http_server *server, struct request *request, struct exchange *exchange)
+{
+    struct MHD_Connection *connection = exchange->visit.connection;
+    struct web *web = server->options.web;
+    struct web_state *state = web ? web_take(web) : NULL;
+    struct reply reply;
+    enum entry entry;
+    bool sent = true;
+
+    clients_answer(server->clients, client_of(connection));
+    entry = guard_request(web, state, &exchange->visit, request->path, &reply);
+    if (entry == ENTRY_REFUSED ||
+        (entry == ENTRY_OPEN && answer_welcome(server, request, exchange, &reply)))
+        sent =
+            http_send(connection, request->method, &reply, state ? web_state_config(state) : NULL);
+    web_release(state);
+    return sent;
+}
+
+/* A body is never read, so its request is answered as soon as the headers are there, without a word
+ * of what there is, if one may have to say who one is. */
+static bool answer_body(struct http_server *server, struct MHD_Connection *connection,
+                        struct request *request)
+{
+    struct web *web = server->options.web;
+    struct web_state *state = web ? web_take(web) : NULL;
+    struct reply reply;
+    bool sent;
+
+    request->body = true;
+    reply_init(&reply);
+    if (state && web_state_config(state)->n_users > 0)
+        reply_no_body(&reply);
+    else
+        route(&server->site, request, &reply);
+    sent = http_send(connection, request->method, &reply, state ? web_state_config(state) : NULL);
+    web_release(state);
+    return sent;
+}
 
 /* Called when the headers are complete, when the request is, and when what it waited for is there.
  */
@@ -299,30 +227,19 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 {
     struct http_server *server = context;
     struct request request = {.method = method, .path = own_path(path)};
-    struct reply reply;
+    bool first = !*seen, good;
 
     (void)version;
     (void)upload;
-    if (!*seen) {
-        *seen = &headers_seen;
-        if (!has_body(connection))
-            return MHD_YES;
-        request.body = true;
-        route(&server->site, &request, &reply);
-        return send_reply(connection, method, &reply);
-    }
-    if (*upload_size != 0)
+    if (first)
+        *seen = exchange_new(connection);
+    if (!*seen || *upload_size != 0)
         return MHD_NO;
-    read_request(connection, &request);
-    if (*seen != &headers_seen) {
-        reply_init(&reply);
-        answer_probed(&request, ((struct waiting *)*seen)->answer, &reply);
-        return send_reply(connection, method, &reply);
-    }
-    clients_answer(server->clients, client_of(connection));
-    route(&server->site, &request, &reply);
-    return reply.waits ? wait_for_probe(server, connection, &reply, seen)
-                       : send_reply(connection, method, &reply);
+    if (first)
+        good = !has_body(connection) || answer_body(server, connection, &request);
+    else
+        good = answer(server, &request, *seen);
+    return good ? MHD_YES : MHD_NO;
 }
 
 static void *on_request_line(void *context, const char *uri, struct MHD_Connection *connection)
@@ -340,25 +257,45 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     struct http_server *server = context;
 
     (void)code;
-    if (*seen && *seen != &headers_seen)
-        waiting_free(*seen);
+    exchange_free(*seen);
     *seen = NULL;
     clients_end(server->clients, client_of(connection));
 }
 
-static void on_connection(void *context, struct MHD_Connection *connection, void **client,
+static void close_link(struct http_server *server, struct link *link)
+{
+    if (!link)
+        return;
+    clients_remove(server->clients, link->client);
+    web_release(link->state);
+    free(link);
+}
+
+static struct link *open_link(struct http_server *server, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct link *link = calloc(1, sizeof *link);
+    bool served = link && guard_connection(server->options.web, connection, &link->state);
+
+    if (!info)
+        return link;
+    if (served)
+        link->client = clients_add(server->clients, info->connect_fd);
+    else /* without its policy TLS would go on with libmicrohttpd's */
+        shutdown(info->connect_fd, SHUT_RDWR);
+    return link;
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **link,
                           enum MHD_ConnectionNotificationCode code)
 {
-    struct http_server *server = context;
-    const union MHD_ConnectionInfo *info;
-
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        clients_remove(server->clients, *client);
-        *client = NULL;
-        return;
+        close_link(context, *link);
+        *link = NULL;
+    } else {
+        *link = open_link(context, connection);
     }
-    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    *client = info ? clients_add(server->clients, info->connect_fd) : NULL;
 }
 
 static unsigned hex_value(char c)
@@ -405,8 +342,12 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *context, const ch
 
 static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
 {
-    unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
+    bool tls = server->options.web && web_has_tls(server->options.web);
+    struct MHD_OptionItem tls_options[] = {
+        {tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0, web_no_certificate()},
+        {MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                     (tls ? MHD_USE_TLS : 0);
     struct MHD_Daemon *daemon;
     sigset_t all, before;
 
@@ -414,36 +355,52 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, /* */
                               MHD_OPTION_EXTERNAL_LOGGER, on_log,
-                              NULL,                         /* first, as its documentation asks */
-                              MHD_OPTION_LISTEN_SOCKET, fd, /* */
-                              MHD_OPTION_THREAD_POOL_SIZE, THREADS_PER_ADDRESS,     /* */
-                              MHD_OPTION_CONNECTION_LIMIT, MHD_CLIENT_LIMIT,        /* */
-                              MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_MEMORY,   /* */
-                              MHD_OPTION_CONNECTION_TIMEOUT, MHD_IDLE_SECONDS,      /* */
-                              MHD_OPTION_STRICT_FOR_CLIENT, 1,                      /* */
-                              MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, /* */
-                              MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,    /* */
-                              MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,  /* */
-                              MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL,      /* */
+                              NULL, /* first, as its documentation asks */
+                              MHD_OPTION_ARRAY, tls_options, MHD_OPTION_LISTEN_SOCKET, fd, /* */
+                              MHD_OPTION_THREAD_POOL_SIZE, THREADS_PER_ADDRESS,            /* */
+                              MHD_OPTION_CONNECTION_LIMIT, MHD_CLIENT_LIMIT,               /* */
+                              MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_MEMORY,          /* */
+                              MHD_OPTION_CONNECTION_TIMEOUT, MHD_IDLE_SECONDS,             /* */
+                              MHD_OPTION_STRICT_FOR_CLIENT, 1,                             /* */
+                              MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server,        /* */
+                              MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,           /* */
+                              MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,         /* */
+                              MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL,             /* */
                               MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return daemon;
 }
 
-static bool serve(struct http_server *server, const char *address, char *error, size_t size)
+/* Starts answering on a listener, which is open. */
+static bool serve(struct http_server *server, char *error, size_t size)
 {
     struct served *served = &server->served[server->n];
 
-    if (!listener_open(&served->listener, address, error, size))
-        return false;
     served->daemon = start_daemon(server, served->listener.fd);
     if (!served->daemon) {
-        snprintf(error, size, "cannot start the HTTP server on %s", address);
+        snprintf(error, size, "cannot start the HTTP server on %s", served->listener.text);
         close(served->listener.fd);
         listener_forget(&served->listener);
         return false;
     }
     server->n++;
+    return true;
+}
+
+static bool serve_all(struct http_server *server, const struct http_options *options, char *error,
+                      size_t size)
+{
+    for (size_t i = 0; i < options->n_addresses; i++) {
+        if (!listener_open(&server->served[server->n].listener, options->addresses[i], error,
+                           size) ||
+            !serve(server, error, size))
+            return false;
+    }
+    for (size_t i = 0; i < options->n_sockets; i++) {
+        listener_adopt(&server->served[server->n].listener, options->sockets[i]);
+        if (!serve(server, error, size))
+            return false;
+    }
     return true;
 }
 
@@ -475,9 +432,10 @@ static struct http_server *server_new(const struct http_options *options, struct
 struct http_server *http_server_start(const struct http_options *options, struct fleet *fleet,
                                       const struct self *self, char *error, size_t size)
 {
+    size_t n = options->n_addresses + options->n_sockets;
     struct http_server *server;
 
-    if (options->n_addresses == 0 || options->n_addresses > MAX_ADDRESSES) {
+    if (n == 0 || n > MAX_ADDRESSES) {
         snprintf(error, size, "between 1 and %d addresses to listen on are needed", MAX_ADDRESSES);
         return NULL;
     }
@@ -490,13 +448,10 @@ struct http_server *http_server_start(const struct http_options *options, struct
         snprintf(error, size, "cannot start the HTTP server: out of memory or threads");
         return NULL;
     }
-    for (size_t i = 0; i < options->n_addresses; i++) {
-        if (!serve(server, options->addresses[i], error, size)) {
-            http_server_stop(server, 0);
-            return NULL;
-        }
-    }
-    return server;
+    if (serve_all(server, options, error, size))
+        return server;
+    http_server_stop(server, 0);
+    return NULL;
 }
 
 void http_server_stop(struct http_server *server, int64_t grace_ns)
@@ -507,10 +462,12 @@ void http_server_stop(struct http_server *server, int64_t grace_ns)
         return;
     for (size_t i = 0; i < server->n; i++) {
         fds[i] = MHD_quiesce_daemon(server->served[i].daemon);
-        if (fds[i] >= 0)
+        if (fds[i] >= 0 && !server->served[i].listener.adopted)
             shutdown(fds[i], SHUT_RDWR); /* closed below, when no thread can use it any more */
         listener_forget(&server->served[i].listener);
     }
+    if (server->options.web)
+        web_close(server->options.web); /* nobody may be left suspended */
     clients_wait(server->clients, grace_ns);
     for (size_t i = 0; i < server->n; i++) {
         MHD_stop_daemon(server->served[i].daemon);

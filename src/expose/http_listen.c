@@ -155,6 +155,18 @@ bool listener_open(struct listener *l, const char *address, char *error, size_t 
     return open_tcp(l, address, error, size);
 }
 
+void listener_adopt(struct listener *l, int fd)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNSPEC};
+    socklen_t len = sizeof at;
+
+    *l = (struct listener){.fd = fd, .adopted = true};
+    if (getsockname(fd, (struct sockaddr *)&at, &len) == 0 && at.sun_family == AF_UNIX)
+        snprintf(l->text, sizeof l->text, "unix:%.107s", at.sun_path);
+    else
+        name_listener(l);
+}
+
 void listener_forget(struct listener *l)
 {
     if (l->unix_path[0])

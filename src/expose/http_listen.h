@@ -8,10 +8,14 @@ struct listener {
     int fd;
     char text[128];      /* as really bound */
     char unix_path[108]; /* to remove at the end; "" for TCP */
+    bool adopted;        /* somebody else opened it, and may go on listening when we are gone */
 };
 
 /* Binds and listens; false with the reason in error. */
 bool listener_open(struct listener *l, const char *address, char *error, size_t size);
+
+/* Takes over a socket that listens already. */
+void listener_adopt(struct listener *l, int fd);
 
 /* Removes the socket file. The descriptor is left alone: by then it is somebody else's. */
 void listener_forget(struct listener *l);

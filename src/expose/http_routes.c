@@ -72,6 +72,11 @@ bool reply_take_place(struct reply *reply, atomic_uint *taken, unsigned max)
     return false;
 }
 
+void reply_no_body(struct reply *reply)
+{
+    reply_text(reply, TOO_LARGE, "A request here has no body.");
+}
+
 void reply_refuse(struct reply *reply, const char *why)
 {
     reply->retry_after = "5";
@@ -280,7 +285,7 @@ void route(struct site *site, const struct request *request, struct reply *reply
             reply->allow = routes[i].methods;
             reply_text(reply, NOT_ALLOWED, "Method not allowed.");
         } else if (request->body) {
-            reply_text(reply, TOO_LARGE, "A request here has no body.");
+            reply_no_body(reply);
         } else {
             routes[i].handle(site, request, reply);
         }

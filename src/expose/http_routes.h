@@ -30,7 +30,8 @@ struct reply {
     const char *type;        /* Content-Type */
     const char *vary;        /* NULL: nothing */
     const char *allow;       /* with 405 */
-    const char *retry_after; /* seconds, with 503 */
+    const char *retry_after; /* seconds, with 503 and 429 */
+    const char *challenge;   /* WWW-Authenticate, with 401 */
     const char *cache;       /* Cache-Control, NULL: no-store */
     bool html;
     struct buf text;
@@ -51,11 +52,17 @@ struct site {
 /* Answers. The reply's text, stream and place are the caller's. */
 void route(struct site *site, const struct request *request, struct reply *reply);
 
+/* A reply without anything yet. */
+void reply_init(struct reply *reply);
+
 /* A plain text answer. */
 void reply_text(struct reply *reply, unsigned status, const char *text);
 
 /* Takes one of `max` places until the answer is out; 0: there are always places. */
 bool reply_take_place(struct reply *reply, atomic_uint *taken, unsigned max);
+
+/* 413 */
+void reply_no_body(struct reply *reply);
 
 /* 503, come again. */
 void reply_refuse(struct reply *reply, const char *why);

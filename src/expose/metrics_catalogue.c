@@ -194,7 +194,15 @@ const struct family family_catalogue[] = {
           .self = emit_reload_time, .help = "When the configuration was last loaded successfully."),
     GAUGE("pgtls_config_file_valid", "", "file", .self = emit_config_files,
           .help = "1 while what a file or directory of the configuration holds now is in force; 0 "
-                  "while an earlier content of it is, because this one has errors."),
+                  "while an earlier content of it is, because this one has errors. So also of "
+                  "--web.config.file."),
+    COUNTER("pgtls_web_refused_total", "", "reason", .self = emit_web_refused,
+            .help = "Requests to the exporter itself that were refused: password, none or a wrong "
+                    "one; busy, too many passwords waited for being checked; rate_limit. With "
+                    "--web.config.file only."),
+    COUNTER("pgtls_web_password_checks_total", "", "", .self = emit_web_password_checks,
+            .help = "Passwords of visitors whose bcrypt hash was computed, as the outcome was not "
+                    "known from before. With --web.config.file only."),
     GAUGE("pgtls_discovery_good", "", "kind, source", .self = emit_discovery_good,
           .help = "1 while the latest answer of a source of discovery is in force; 0 while an "
                   "earlier one is, because this one did not come or has errors."),

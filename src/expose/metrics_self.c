@@ -104,6 +104,23 @@ static void emit_file(struct sink *k, const struct self_input *input)
 void emit_config_files(struct sink *k)
 {
     emit_inputs(k, false, emit_file);
+    if (!k->self->web_config_file)
+        return;
+    sink_begin(k);
+    sink_text(k, "file", k->self->web_config_file);
+    sink_u64(k, READ(web_config_good));
+}
+
+void emit_web_refused(struct sink *k)
+{
+    for (int i = 0; i < WEB_REFUSAL_COUNT && k->self->web_config_file; i++)
+        sink_one_u64(k, "reason", web_refusal_name((enum web_refusal)i), READ(web_refused[i]));
+}
+
+void emit_web_password_checks(struct sink *k)
+{
+    if (k->self->web_config_file)
+        sink_plain_u64(k, READ(web_password_checks));
 }
 
 static void begin_source(struct sink *k, const struct self_input *input)

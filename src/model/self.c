@@ -17,6 +17,17 @@ static const char *const cap_names[CAP_COUNT] = {
     [CAP_RATE] = "connections_per_second",
 };
 
+static const char *const refusal_names[WEB_REFUSAL_COUNT] = {
+    [WEB_REFUSED_PASSWORD] = "password",
+    [WEB_REFUSED_BUSY] = "busy",
+    [WEB_REFUSED_RATE] = "rate_limit",
+};
+
+const char *web_refusal_name(enum web_refusal why)
+{
+    return refusal_names[why];
+}
+
 const char *cap_name(enum cap cap)
 {
     return cap_names[cap];

@@ -38,6 +38,8 @@ struct flags {
     const char *show; /* "cluster" or "cluster/endpoint"; NULL: all of them */
     const char *listen[FLAGS_MAX_LISTEN];
     size_t n_listen;
+    bool systemd_socket;         /* instead of those */
+    const char *web_config_file; /* NULL: none */
     const char *telemetry_path;
     int64_t max_requests;
     int64_t timeout_offset_ns;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct buf;
+struct web;
 
 #define HTTP_DEFAULT_PORT 10432
 
@@ -16,6 +17,10 @@ struct http_options {
     /* "127.0.0.1:10432", "[::1]:10432", ":10432" (everywhere), "localhost:0", "unix:/path" */
     const char *const *addresses;
     size_t n_addresses;
+    /* Sockets that listen already, instead of addresses: they are somebody else's and stay open for
+     * him, closed only here. */
+    const int *sockets;
+    size_t n_sockets;
     const char *telemetry_path;  /* "/metrics" */
     unsigned max_requests;       /* scrapes in progress; 0: no cap */
     int64_t request_deadline_ns; /* absolute, per request */
@@ -30,6 +35,9 @@ struct http_options {
                   void (*answered)(void *asker, struct probe_answer *answer), void *asker);
     void *probe_context;
     int64_t timeout_offset_ns; /* a probe ends this long before the scrape that waits for it */
+    /* TLS, passwords and the rest of --web.config.file; NULL: plain HTTP for everybody. Must
+     * outlive the server. */
+    struct web *web;
 };
 
 struct http_server;
@@ -43,6 +51,6 @@ struct http_server *http_server_start(const struct http_options *options, struct
  * NULL. */
 void http_server_stop(struct http_server *server, int64_t grace_ns);
 
-/* "127.0.0.1:10432" as really bound (port 0 is replaced by the kernel's choice); i < n_addresses.
- */
+/* "127.0.0.1:10432" as really bound (port 0 is replaced by the kernel's choice); i < n_addresses,
+ * or n_sockets. */
 const char *http_server_address(const struct http_server *server, size_t i);

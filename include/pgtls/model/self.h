@@ -24,6 +24,15 @@ enum cap {
 };
 const char *cap_name(enum cap cap); /* label value `limit`: the name of its key in `limits` */
 
+/* Why our own HTTP server refused a request. */
+enum web_refusal {
+    WEB_REFUSED_PASSWORD, /* none, or a wrong one */
+    WEB_REFUSED_BUSY,     /* too many passwords wait for being checked */
+    WEB_REFUSED_RATE,     /* more requests than rate_limit allows */
+    WEB_REFUSAL_COUNT
+};
+const char *web_refusal_name(enum web_refusal why); /* label value `reason` */
+
 /* What the configuration is made of: its files, and what discovery brings. Immutable once shown. */
 struct self_inputs {
     int references;
@@ -54,6 +63,11 @@ struct self {
     struct shard
         shard; /* which part of the configuration is watched; set before the first reader */
     int64_t start_realtime_ns;
+
+    const char *web_config_file;          /* NULL: none; set before the first reader */
+    _Atomic bool web_config_good;         /* what it holds now is in force */
+    _Atomic uint64_t web_password_checks; /* bcrypt hashes computed */
+    _Atomic uint64_t web_refused[WEB_REFUSAL_COUNT];
 
     /* Through a pointer to itself, as readers have a const self; by the functions below only. */
     struct self_board {

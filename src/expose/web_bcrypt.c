@@ -1,0 +1,45 @@
+/* bcrypt by libxcrypt; the only file that includes crypt.h. */
+#include "web_bcrypt.h"
+
+#include "pgtls/base/str.h"
+
+#include <crypt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SALT_BYTES 22
+#define HASH_BYTES 31
+#define HEAD_BYTES 7 /* "$2b$10$" */
+
+static bool equal(const char *a, const char *b)
+{
+    unsigned char differs = 0;
+
+    for (size_t i = 0; i < HASH_BYTES; i++)
+        differs |= (unsigned char)(a[i] ^ b[i]);
+    return differs == 0;
+}
+
+bool bcrypt_matches(const char *hash, const char *password)
+{
+    /* "$2$10$…", "$2y$10$…": what is the cost, and what follows it. */
+    const char *cost = hash + (hash[2] == '$' ? 3 : 4), *salt = cost + 3;
+    char setting[HEAD_BYTES + SALT_BYTES + 1];
+    struct crypt_data *data;
+    const char *computed;
+    bool matches;
+
+    if (strlen(hash) < 6 || strlen(salt) != SALT_BYTES + HASH_BYTES)
+        return false;
+    data = calloc(1, sizeof *data);
+    if (!data)
+        return false;
+    snprintf(setting, sizeof setting, "$2b$%.2s$%.*s", cost, SALT_BYTES, salt);
+    computed = crypt_r(password, setting, data);
+    matches = computed && strlen(computed) == HEAD_BYTES + SALT_BYTES + HASH_BYTES &&
+              equal(computed + HEAD_BYTES + SALT_BYTES, salt + SALT_BYTES);
+    str_wipe(data, sizeof *data);
+    free(data);
+    return matches;
+}
