@@ -186,6 +186,19 @@ def test_a_pod_lives_and_is_ready_whatever_its_databases_do(world, exporter):
     wait_for(lambda: daemon.get("/health/database/orders/readers").status != 404, 15, daemon.log)
 
 
+def test_the_probe_object_asks_for_what_the_module_allows(world, exporter):
+    (probe,) = [one["spec"] for one in OBJECTS if one["kind"] == "Probe"]
+    (service,) = [one for one in OBJECTS if one["metadata"]["name"] == "pgtls-exporter" and one["kind"] == "Service"]
+    host, port = probe["prober"]["url"].split(":")
+    assert host.split(".")[0] == service["metadata"]["name"] and int(port) == service["spec"]["ports"][0]["port"]
+    daemon = exporter(arguments=world.arguments(), environment={"POD_NAME": "pgtls-a-0"})
+    for target in probe["targets"]["staticConfig"]["static"]:
+        asked = f"{probe['prober']['path']}?target={target}&module={probe['module']}"
+        answer = daemon.get(asked, X_Prometheus_Scrape_Timeout_Seconds="1")
+        assert answer.status == 200 and "\nprobe_success 0" in answer.text  # there is no such name here
+        assert daemon.get(asked.replace("databases.svc", "elsewhere.svc")).status == 403
+
+
 def shard_of(cluster, total):
     """As docs/scaling.md has it."""
     (snippet,) = [one for one in snippets.snippets("python") if one.page.name == "scaling.md"]
