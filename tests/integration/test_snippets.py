@@ -1,6 +1,7 @@
 """Whatever a page shows to be typed or copied works: YAML loads, PromQL parses, JSON is of its schema,
 commands exist and take these flags, SQL runs, addresses answer."""
 
+import functools
 import json
 import re
 import subprocess
@@ -21,6 +22,7 @@ PROMETHEUS = {"global", "scrape_configs", "rule_files", "alerting", "storage", "
 HEALTH = json.loads((ROOT / "docs" / "health.schema.json").read_text())
 
 SCRAPES = {"http_sd_configs", "relabel_configs", "metric_relabel_configs", "static_configs"}
+PROGRAMS = {"pgtls_exporter", "pgtls_docs"}
 PROMETHEUS_FLAGS = {"--web.enable-lifecycle"}
 
 # Programs of whoever is on call, of which a test can only say that they are called so.
@@ -229,10 +231,8 @@ class Judge:
     def pgtls_exporter(self, arguments, page):
         """Run without a connection to anywhere: `list` and --config.check read the same."""
         command = arguments[0] if arguments[:1] in (["probe"], ["list"]) else None
-        said = good(run(BINARY, *([command] if command else []), "--help")).stdout
-        known = set(re.findall(r"^  (--[a-z.-]+)", said, re.M)) | {"-h"}
         flags = {one.partition("=")[0] for one in arguments if one.startswith("-")}
-        assert flags <= known, flags - known
+        assert flags <= flags_of(command) | {"-h"}, flags
         flags = [re.sub(r"^(--config\.file)=.*", rf"\1={EXAMPLE}", one) for one in arguments
                  if one.startswith(("--config.file", "--shard", "--total"))]
         rest = [one for one in arguments[1:] if not one.startswith("-") and not one.endswith(".yml")] if command else []
@@ -314,11 +314,25 @@ def test_commands_do_what_they_say(snippet, judge):
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in snippets.pages()])
 def test_metrics_and_flags_that_a_page_names_exist(page, names, flags):
     text = page.read_text()
-    used = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in re.findall(r"`(pgtls_\w+)[`{]", text)}
-    assert used - names - {"pgtls_exporter", "pgtls_docs"} == set()
+    spans = re.findall(r"`([^`]+)`", snippets.FENCE.sub("", text))
+    metrics = {re.sub(r"_(?:bucket|sum|count)$", "", name)
+               for span in spans for name in re.findall(r"(?<![\w:./])pgtls_[a-z0-9_]+(?![\w:])", span)}
+    assert metrics - names - PROGRAMS == set()
+    for span in spans:
+        command = re.fullmatch(r"(?:\S+=\S+ )?pgtls_exporter(?: (probe|list))?((?: \S+)*)", span)
+        if command:
+            used = set(re.findall(r"(?<= )--[a-z.-]+", command[2]))
+            assert used <= flags_of(command[1]), span
     assert set(re.findall(r"--(?:config|web|log)\.[a-z][a-z.-]*[a-z]", text)) - flags - PROMETHEUS_FLAGS == set()
 
 
 @pytest.fixture(scope="module")
 def flags():
-    return set(re.findall(r"^  (--[a-z.-]+)", good(run(BINARY, "--help")).stdout, re.M))
+    return flags_of(None)
+
+
+@functools.lru_cache
+def flags_of(command):
+    """Every flag of the exporter itself, or of `probe` or `list`."""
+    said = good(run(BINARY, *([command] if command else []), "--help")).stdout
+    return frozenset(re.findall(r"^  (--[a-z.-]+)", said, re.M))
