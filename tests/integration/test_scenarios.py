@@ -7,21 +7,17 @@ shipped rules watches the exporter."""
 import json
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from lab import servers
+from lab import dashboards, servers
 from lab.exporter import endpoint_of, one_cluster
 from lab.process import clean_environment, wait_for
 from lab.scenarios import DOMAIN, READ, SECRETS, WRITE, Scenarios
 from lab.servers import conninfo, psql
-
-sys.path.append(str(servers.ROOT / "tests" / "lint"))
-import dashboard_lint  # noqa: E402
 
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 DOWN, CLOSED, REFUSED = "PgtlsEndpointDown", "PgtlsServerClosedConnection", "PgtlsHbaRejection"
@@ -149,11 +145,8 @@ def test_everybody_names_the_same_cause(daemon, metrics, alerts, prometheus, pro
 
 def why_of_the_dashboard(prometheus):
     """The labels of what the dashboard's table of faults shows."""
-    board = json.loads((servers.ROOT / "dashboards" / "overview.json").read_text())
-    (expr,) = [expr for where, expr in dashboard_lint.expressions(board)
-               if where.startswith("panel") and "pgtls_fault_active" in expr]
-    for variable, value in {"$job": "pgtls", "$instance": ".+", "$pg_cluster": ".+", "$pg_endpoint": ".+"}.items():
-        expr = expr.replace(variable, value)
+    (expr,) = [expr for where, expr, _ in dashboards.expressions(dashboards.load("overview"), span=60)
+               if where == "Failing now"]
     return [series["metric"] for series in prometheus.query(expr)]
 
 

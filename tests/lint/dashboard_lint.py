@@ -2,7 +2,8 @@
 """The rules of Grafana's dashboard-linter, and ours on top, for dashboards/*.json.
 
 No rule can be switched off for a panel. Every PromQL expression, with its variables replaced, is
-parsed by promtool.
+parsed by promtool; tests/integration/test_dashboard_looks.py holds the rules about PromQL again, against
+the tree that Prometheus' own grammar makes of it.
 """
 
 import json
@@ -14,11 +15,17 @@ import yaml
 
 import tree
 
-VALUE_PANELS = {"stat", "timeseries", "gauge", "bargauge", "table", "state-timeline"}
-UNITS = {"none", "short", "s", "dtdurations", "percentunit", "ops", "bytes"}
-SELECTOR = re.compile(r"(?<![\w:])((?:pgtls|process)_[a-z0-9_]+|up)\s*(\{[^}]*\})?")
+VALUE_PANELS = {"stat", "timeseries", "gauge", "bargauge", "table", "state-timeline", "heatmap"}
+SILENT_PANELS = {"alertlist"}  # they ask Grafana, not Prometheus
+# Those of the linter's list that mean something here.
+UNITS = {"none", "short", "s", "dtdurations", "percentunit", "ops", "bytes", "dateTimeAsIso"}
+SELECTOR = re.compile(r"(?<![\w:$.])([a-z_:][a-z0-9_:]*)\s*(\{[^}]*\})?(?!\s*\(|[\w:])")
+LISTED = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
+NO_METRIC = {"and", "or", "unless", "bool", "offset", "by", "without", "on", "ignoring", "group_left", "group_right"}
+VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
+BUILT_IN = {"__rate_interval", "__range", "__interval", "__url_time_range", "__data"}
 MUST = ('job=~"$job"', 'instance=~"$instance"')
-VARIABLES = {"$__rate_interval": "5m", "$__range": "6h", "$__interval": "1m"}
+VARIABLES = {"$__rate_interval": "5m", "$__range": "6h", "$__interval": "1m", "$objective": "0.999"}
 
 
 def panels(board):
@@ -93,6 +100,8 @@ def check_panel(panel):
         return
     if not panel.get("description"):
         yield "it has no description"
+    if panel["type"] in SILENT_PANELS:
+        return
     if not panel.get("targets"):
         yield "it asks nothing"
     if panel.get("datasource", {}).get("uid") != "${datasource}":
@@ -104,6 +113,53 @@ def check_panel(panel):
         if defaults.get("unit") not in UNITS:
             yield f"its unit {defaults.get('unit')!r} is none of {sorted(UNITS)}"
         yield from check_thresholds(defaults)
+    yield from check_overrides(panel)
+
+
+def check_overrides(panel):
+    """Of the columns of a table: units, thresholds, and that links name columns that are there."""
+    headings = {name for step in panel.get("transformations", []) for name in
+                step["options"].get("renameByName", {}).values()}
+    for override in panel.get("fieldConfig", {}).get("overrides", []):
+        properties = {item["id"]: item["value"] for item in override["properties"]}
+        if headings and override["matcher"]["id"] == "byName" and override["matcher"]["options"] not in headings:
+            yield f"it has no column {override['matcher']['options']}"
+        if properties.get("unit", "none") not in UNITS:
+            yield f"its unit {properties['unit']!r} is none of {sorted(UNITS)}"
+        if "thresholds" in properties:
+            yield from check_thresholds(properties)
+        for link in properties.get("links", []):
+            for heading in re.findall(r'__data\.fields\["([^"]+)"\]', link["url"]):
+                if heading not in headings:
+                    yield f"the link {link['title']!r} needs a column {heading}"
+
+
+def links(board):
+    """(where, address) of everything that leads somewhere."""
+    for link in board.get("links", []):
+        yield f"link {link.get('title')!r}", link.get("url", "")
+    for panel in panels(board):
+        config = panel.get("fieldConfig", {})
+        found = config.get("defaults", {}).get("links", []) + [
+            link for override in config.get("overrides", []) for item in override["properties"]
+            if item["id"] == "links" for link in item["value"]]
+        for link in found:
+            yield f"panel {panel.get('title')!r}", link["url"]
+
+
+def check_names(board, uids):
+    """Variables that are used are there, and links lead to dashboards that are."""
+    known = {item["name"] for item in board.get("templating", {}).get("list", [])} | BUILT_IN
+    texts = [*expressions(board), *links(board), *(
+        (f"variable {item['name']!r}", item.get("definition", "")) for item in board["templating"]["list"])]
+    for where, text in texts:
+        for one, other in VARIABLE.findall(text):
+            if (one or other) not in known:
+                yield f"{where}: there is no variable {one or other}"
+    for where, address in links(board):
+        for uid in re.findall(r"^/d/([\w-]+)", address):
+            if uid not in uids:
+                yield f"{where}: there is no dashboard {uid}"
 
 
 def check_places(board):
@@ -123,10 +179,25 @@ def check_places(board):
             taken.update(dict.fromkeys(cells, panel.get("title")))
 
 
+def selectors(expr):
+    """(metric, its matchers) of a query, as far as its text tells."""
+    plain = LISTED.sub("", expr)
+    for found in SELECTOR.finditer(plain):
+        quoted = plain.count('"', 0, found.start()) % 2
+        inside = plain.rfind("{", 0, found.start()) > plain.rfind("}", 0, found.start())
+        if not quoted and not inside and found.group(1) not in NO_METRIC and not _is_span(plain, found):
+            yield found.group(1), found.group(2) or ""
+
+
+def _is_span(text, found):
+    """[1h] and the like: between brackets."""
+    return text.rfind("[", 0, found.start()) > text.rfind("]", 0, found.start())
+
+
 def check_expression(expr):
     if not expr:
         yield "it is empty"
-    for name, labels in SELECTOR.findall(expr):
+    for name, labels in selectors(expr):
         if not all(needed in labels for needed in MUST):
             yield f"{name} is not chosen by $job and $instance"
     for found in re.finditer(r"\b(\w+)\s*\(\s*\w+_total\b", expr):
@@ -172,13 +243,18 @@ def check_promql(boards):
             yield f"{name}:1: {where}: {problem.split('expression: ')[-1]}"
 
 
-def check(root):
+def check(root, others=()):
+    """`others` are the uids of dashboards elsewhere that links may lead to."""
     boards = [(tree.name(root, path), json.loads(tree.read(path)))
               for path in tree.files(root, ".json", under=("dashboards",))]
     if not boards:
         yield "dashboards:1: there are none"
+    uids = [board.get("uid") for _, board in boards]
+    if len(uids) != len(set(uids)):
+        yield "dashboards:1: two have the same uid"
     for name, board in boards:
-        problems = [*check_board(board), *check_templates(board), *check_places(board)]
+        problems = [*check_board(board), *check_templates(board), *check_places(board),
+                    *check_names(board, {*uids, *others})]
         for panel in panels(board):
             problems += [f"panel {panel.get('title')!r}: {problem}" for problem in check_panel(panel)]
         for where, expr in expressions(board):

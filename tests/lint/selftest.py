@@ -113,12 +113,22 @@ class DashboardLint(unittest.TestCase):
 
     def setUp(self):
         self.board = json.loads((ROOT / "dashboards/overview.json").read_text(encoding="utf-8"))
+        self.others = [json.loads(path.read_text(encoding="utf-8"))["uid"]
+                       for path in (ROOT / "dashboards").glob("*.json")]
+
+    def findings(self, board, **others):
+        return findings(lambda root: dashboard_lint.check(root, self.others), {
+            "dashboards/x.json": json.dumps(board), **others})
 
     def broken(self, change, word):
         board = copy.deepcopy(self.board)
         change(board)
-        result = findings(dashboard_lint.check, {"dashboards/x.json": json.dumps(board)})
+        result = self.findings(board)
         self.assertTrue(result and word in result[0], (word, result))
+
+    def test_the_shipped_one_passes(self):
+        self.assertEqual(self.findings(self.board), [])
+        self.assertIn("same uid", self.findings(self.board, **{"dashboards/y.json": json.dumps(self.board)})[0])
 
     def test_board(self):
         for key, value, word in (("editable", True, "editable"), ("uid", "", "uid"), ("id", 1, "id"),
@@ -149,12 +159,34 @@ class DashboardLint(unittest.TestCase):
         self.broken(panel(fieldConfig={"defaults": {"unit": "s", "thresholds": {
             "mode": "absolute", "steps": [{"value": 1}]}}}), "thresholds")
 
+    def test_links_and_columns(self):
+        def in_table(change):
+            def apply(board):
+                (panel,) = [one for one in board["panels"] if one["title"] == "Certificates by time left"]
+                change(panel["fieldConfig"]["overrides"])
+            return apply
+
+        def override(heading, **values):
+            return {"matcher": {"id": "byName", "options": heading}, "properties": [
+                {"id": name, "value": value} for name, value in values.items()]}
+
+        def leads(url):
+            return in_table(lambda found: found.append(override("Server", links=[{"title": "x", "url": url}])))
+        self.broken(in_table(lambda found: found.append(override("Nowhere"))), "no column Nowhere")
+        self.broken(in_table(lambda found: found.append(override("Server", unit="bananas"))), "unit 'bananas'")
+        self.broken(in_table(lambda found: found.append(override("Server", thresholds={"steps": []}))), "thresholds")
+        self.broken(leads('/d/pgtls-latency?var-x=${__data.fields["Fault"]}'), "needs a column Fault")
+        self.broken(leads("/d/elsewhere"), "no dashboard elsewhere")
+        self.broken(leads("/d/pgtls-latency?${cluster:queryparam}"), "no variable cluster")
+
     def test_expressions(self):
         both = 'job=~"$job", instance=~"$instance"'
         for expr, word in (
                 ("pgtls_up", "chosen"), ('pgtls_up{job=~"$job"}', "chosen"),
                 (f"sum(pgtls_probes_total{{{both}}})", "counter"),
                 (f"rate(pgtls_probes_total{{{both}}}[5m])", "$__rate_interval"),
+                ("sum by (job) (scrape_duration_seconds)", "scrape_duration_seconds is not chosen"),
+                (f"pgtls_up{{{both}}} and up", "up is not chosen"), (f"pgtls_up{{{both}}} * $nowhere", "no variable nowhere"),
                 (f"sum(pgtls_up{{{both}}}", "unclosed"), (f"nosuch(pgtls_up{{{both}}})", "nosuch"),
                 ("", "empty")):
             self.broken(lambda board, e=expr: board["panels"][1]["targets"][0].update(expr=e), word)

@@ -28,6 +28,7 @@ class Fleet:
         self.stack, self.directory = stack, directory
         self.root = certs.Authority("Example Corp Database CA")
         self.trust = self.root.write_certificate(directory / "ca.crt")
+        self.servers = {}
 
     def postgres(self, name, credentials=None, hba=EVERYBODY, **more):
         server = servers.Postgres(15, self.directory / name, hba=hba, scratch=self.directory,
@@ -35,12 +36,14 @@ class Fleet:
                                   **more)
         server = self.stack.enter_context(server).start()
         server.sql("create role monitor login; create role nobody login password 'x'")
+        self.servers[name] = server
         return server
 
     def standby(self, name, primary):
-        return self.stack.enter_context(servers.Standby(
+        self.servers[name] = self.stack.enter_context(servers.Standby(
             primary, self.directory / name, scratch=self.directory, hba=EVERYBODY,
             credentials=self.root.issue(name, (f"{name}.db.example",)))).start()
+        return self.servers[name]
 
     def misbehaving(self, name, behaviour):
         files = self.root.issue(name, (f"{name}.db.example", "127.0.0.1")).write(self.directory, name)

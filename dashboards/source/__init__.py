@@ -1,0 +1,1 @@
+"""The dashboards, one module each; parts.py is what they are made of."""

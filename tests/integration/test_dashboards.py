@@ -1,0 +1,118 @@
+"""The shipped dashboards on the real thing: a Prometheus that watches an exporter, which watches ten real
+endpoints of which four are down. Every query answers what it must; those that show trouble show none where
+there is none."""
+
+import json
+import re
+
+import pytest
+
+from lab import dashboards, process, servers
+
+# What shows nothing on this fleet, because nothing of the kind happens to it.
+EMPTY = {
+    "certificates": {
+        "New certificates", "What does not verify", "Several certificates at one server",
+        "Servers of an endpoint that differ", "Not seen lately", "Certificate files not readable"},
+    "exporter": {"Errors of its own", "Held back, by limit", "Errors of the exporter's own side", "Sources of discovery",
+                 "Targets by source", "Looks that brought nothing"},
+    "latency": set(), "overview": {"Errors of the exporter's own side"},
+    "promises": set(), "rejections": set()}
+NOTES = {"annotation New certificates", "annotation Server versions", "annotation Reloads", "annotation Restarts"}
+# Whether these show something depends on how busy the machine is.
+EITHER = {"Skipped probes", "TLS round trips in vain, by server"}
+# What must show nothing for a cluster that is well, by dashboard.
+WRONG = {
+    "overview": {"Failing now", "Broken promises", "Failures by class", "SSL closes by phase and how",
+                 "pg_hba rejections by kind"},
+    "rejections": {"Failing now", "SSL closes by phase and how", "SSL closes by endpoint", "Who closed, and how",
+                   "pg_hba rejections by kind", "pg_hba rejections by endpoint", "Logins refused by endpoint",
+                   "Refused as expected", "Refusals expected now", "Failures by class", "Faults", "Share of time down",
+                   "Failures by class, share of probes"},
+    "certificates": {"What does not verify", "Servers of an endpoint that differ"},
+    "promises": {"Broken promises"}}
+# The numbers of the overview that say how it is.
+STATES = {"Endpoints down": 4, "Endpoints degraded": 1, "Endpoints unknown": 0, "Endpoints up": 5, "Left alone": 1,
+          "Exporters down": 0}
+TIMES = {"span": 30, "rate": "10s"}
+
+
+@pytest.fixture(scope="module")
+def prometheus(scratch):
+    directory = scratch / "dashboards"
+    directory.mkdir()
+    directory.chmod(0o755)
+    with dashboards.watched(directory) as (prometheus, _, fleet):
+        # A session that is dropped, and everything known.
+        process.wait_for(lambda: states(prometheus) == STATES, 60, lambda: f"the fleet to settle: {states(prometheus)}")
+        fleet.servers["orders"].sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'monitor'")
+        process.wait_for(lambda: all(not missing(prometheus, name) for name in dashboards.NAMES), 60,
+                         lambda: f"panels to show something: {[missing(prometheus, n) for n in dashboards.NAMES]}")
+        yield prometheus
+
+
+def states(prometheus):
+    found = {where: prometheus.query(expr) for where, expr, _ in asked("overview") if where in STATES}
+    return {where: int(result[0]["value"][1]) for where, result in found.items() if result}
+
+
+def asked(name, **variables):
+    """What the dashboard asks; what it asks of a day or a week ago, of two seconds ago."""
+    for where, expr, instant in dashboards.expressions(dashboards.load(name), variables, **TIMES):
+        yield where, re.sub(r"offset 1[dw]", "offset 2s", expr), instant
+
+
+def silent(prometheus, name, **variables):
+    return {where for where, expr, _ in asked(name, **variables) if not prometheus.query(expr)}
+
+
+def missing(prometheus, name):
+    return silent(prometheus, name) - EMPTY[name] - NOTES - EITHER
+
+
+@pytest.mark.parametrize("name", dashboards.NAMES)
+def test_every_panel_shows_something_unless_there_is_nothing_to_show(prometheus, name):
+    assert silent(prometheus, name) - EITHER == EMPTY[name] | NOTES
+
+
+@pytest.mark.parametrize("name", sorted(WRONG))
+def test_where_nothing_is_wrong_nothing_wrong_is_shown(prometheus, name):
+    well = silent(prometheus, name, pg_cluster="orders", pg_endpoint="read|pool")
+    assert WRONG[name] - well == set()
+
+
+def test_the_numbers_are_right(prometheus):
+    assert states(prometheus) == STATES
+
+
+def test_a_team_sees_its_clusters(prometheus):
+    """All clusters of a team are all that the variable offers once the team is chosen."""
+    board = dashboards.load("overview")
+    (cluster,) = [item for item in board["templating"]["list"] if item["name"] == "pg_cluster"]
+    assert "allValue" not in cluster  # so that All stands for each of these
+    selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", cluster["definition"]).groups()
+    for team, clusters in (("checkout", {"orders"}), ("finance", {"billing"}),
+                           (".*", {"orders", "billing", "search", "legacy"})):
+        expr = dashboards.substituted(selector, {**dashboards.values(board), "team": team})
+        assert {found[label] for found in prometheus.get("series", **{"match[]": expr})} == clusters
+
+
+def test_every_choice_offers_something(prometheus):
+    for name in dashboards.NAMES:
+        board = dashboards.load(name)
+        for item in board["templating"]["list"]:
+            if item["type"] == "query":
+                selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", item["definition"]).groups()
+                expr = dashboards.substituted(selector, dashboards.values(board))
+                found = prometheus.get("series", **{"match[]": expr})
+                assert any(label in series for series in found), (name, item["name"])
+
+
+def test_every_query_of_the_documents_runs(prometheus):
+    count = 0
+    for path in sorted((servers.ROOT / "docs").rglob("*.md")):
+        for block in re.findall(r"^```promql\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            for expr in re.split(r"\n\s*\n", re.sub(r"^#.*\n", "", block, flags=re.MULTILINE)):
+                prometheus.query(expr)  # a query that does not parse, or matches many to many, is an error
+                count += 1
+    assert count >= 10
