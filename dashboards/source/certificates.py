@@ -1,11 +1,12 @@
 """What expires, what is not trusted, what differs, what is spoken."""
 
 from .parts import (BY_SERVER, CHOSEN, DAY, ENDPOINTS, EXPIRY, GREEN, NAMES, RED, YELLOW, bars_of, column, dashboard,
-                    happened, or_zero, query, row, series, stat, table, thresholds, timeline, words)
+                    happened, only, or_zero, query, row, series, stat, table, thresholds, timeline, words)
 from .shared import ALARM, NOTICE, next_expiry
 
 AFTER = f"pgtls_certificate_not_after_timestamp_seconds{{{CHOSEN}}}"
 BEFORE = f"pgtls_certificate_not_before_timestamp_seconds{{{CHOSEN}}}"
+LEAF = f'pgtls_certificate_not_after_timestamp_seconds{{{CHOSEN}, position="leaf"}}'
 CHECKS = (("chain", "pgtls_chain_verified"), ("host name", "pgtls_hostname_verified"),
           ("pin", "pgtls_certificate_pin_matched"))
 
@@ -31,24 +32,25 @@ def now():
 def expiry():
     by = f"{BY_SERVER}, position"
     return (row("What expires when"), [
-        (24, 10, table("Certificates by time left", "The certificate that expires first per server and position, as last "
-                       "seen, also while the server is down. Negative: expired.",
+        (24, 10, table("Certificates by time left", "The certificate that expires first per server and position, as "
+                       "last seen, also while the server is down. Negative: expired.",
                        [f"min by ({by}) ({AFTER}) - time()",
                         f"max by ({by}) ((time() - {BEFORE}) / ({AFTER} - {BEFORE}))",
                         f"min by ({by}) ({AFTER}) * 1000", f"min by ({by}) ({BEFORE}) * 1000"],
                        [*NAMES, column("position", "Position", width=120),
-                        column("Value #A", "Time left", unit="dtdurations", limits=thresholds(*EXPIRY), decimals=0),
+                        column("Value #A", "Time left", unit="dtdurations", limits=thresholds(*EXPIRY), decimals=1),
                         column("Value #B", "Lifetime used", unit="percentunit", decimals=0, bar=True,
                                limits=thresholds(GREEN, (0.75, YELLOW), (0.9, RED))),
                         column("Value #C", "Expires", unit="dateTimeAsIso"),
                         column("Value #D", "Valid from", unit="dateTimeAsIso")], sort="Time left")),
         (12, 9, series("Time left over time", "Of each server's own certificate. It falls with the time and jumps up "
-                       "when a new one is served; below the lines it is late.",
-                       [query(f"min by (server) (pgtls_certificate_not_after_timestamp_seconds{{{CHOSEN}, "
-                              'position="leaf"}) - time()', "{{server}}")], "dtdurations",
+                       "when a new one is served; below the lines it is late. Of many, the 20 that end first.",
+                       [query(only(f"bottomk(20, min by (server) ({LEAF} @ end()))", "server",
+                                   f"min by (server) ({LEAF}) - time()"), "{{server}}")], "dtdurations",
                        thresholds("transparent", (3 * DAY, RED), (21 * DAY, YELLOW)), decimals=0)),
         (12, 9, series("New certificates", "Certificates that servers showed and had not shown lately.",
-                       [query(happened("pgtls_certificate_changes_total", "server"), "{{server}}")], "short", bars=True)),
+                       [query(happened("pgtls_certificate_changes_total", "server"), "{{server}}")], "short",
+                       bars=True)),
     ])
 
 
@@ -62,7 +64,10 @@ def trust():
                       [*NAMES, column("check", "Check"), column("Value", "Result", mappings=words(
                           _0=("fails", RED)), width=100)])),
         (14, 9, timeline("Trusted over time", "Whether a path leads from the certificates of every endpoint to a "
-                         "trusted one.", f"min by (pg_cluster, pg_endpoint) (pgtls_chain_verified{{{CHOSEN}}})",
+                         "trusted one. Of many, the 50 that were trusted least.", only(
+                             "bottomk(50, min by (pg_cluster, pg_endpoint) (avg_over_time("
+                             f"pgtls_chain_verified{{{CHOSEN}}}[$__range] @ end())))", "pg_cluster, pg_endpoint",
+                             f"min by (pg_cluster, pg_endpoint) (pgtls_chain_verified{{{CHOSEN}}})"),
                          "{{pg_cluster}}/{{pg_endpoint}}",
                          words(_0=("not trusted", RED), _1=("trusted", GREEN)))),
         (24, 10, table("Certificates", "What every server shows, and what the exporter itself shows as a client.",
@@ -102,11 +107,12 @@ def spoken():
                        f"fingerprint_sha256) (pgtls_certificate_info{{{CHOSEN}, position=\"leaf\"}})))", "{{key}}")),
         (12, 8, table("Not seen lately", "Servers whose certificate was last seen more than an hour ago: what is "
                       "shown of it is old.",
-                      f"time() - max by ({BY_SERVER}) (pgtls_certificate_last_seen_timestamp_seconds{{{CHOSEN}}}) > 3600",
+                      f"time() - max by ({BY_SERVER}) (pgtls_certificate_last_seen_timestamp_seconds{{{CHOSEN}}}) "
+                      "> 3600",
                       [*NAMES, column("Value", "Last seen", unit="dtdurations", decimals=0)],
                       sort="Last seen", descending=True)),
-        (12, 8, table("Certificate files not readable", "Files named by certificate_file that the exporter cannot read: "
-                      "it does not know whether the server has loaded the new one.",
+        (12, 8, table("Certificate files not readable", "Files named by certificate_file that the exporter cannot "
+                      "read: it does not know whether the server has loaded the new one.",
                       f"min by ({BY_SERVER}) (pgtls_certificate_file_readable{{{CHOSEN}}}) == 0",
                       [*NAMES, column("Value", "File", mappings=words(_0=("not readable", RED)), width=130)])),
     ])

@@ -22,10 +22,10 @@ def now():
         (4, 4, stat("Sources failing", "Sources of discovery whose latest answer is not in force: an earlier one is.",
                     or_zero(f"count(pgtls_discovery_good{{{SELF}}} == 0)"), limits=NOTICE)),
         (4, 4, stat("Probes skipped", "In the time shown: due while the one before was running, or held back by a cap.",
-                    f"ceil(sum(increase(pgtls_probes_skipped_total{{{SELF}}}[$__range])))", "short", NOTICE)),
+                    f"round(sum(increase(pgtls_probes_skipped_total{{{SELF}}}[$__range])))", "short", NOTICE)),
         (4, 4, stat("Errors of its own", "Probes in the time shown that failed on the exporter's own side; absent "
                     "until the first.",
-                    f"ceil(sum(increase(pgtls_probe_internal_errors_total{{{CHOSEN}}}[$__range])))", "short", NOTICE,
+                    f"round(sum(increase(pgtls_probe_internal_errors_total{{{CHOSEN}}}[$__range])))", "short", NOTICE,
                     noValue="none")),
         (4, 4, stat("Time stamps", "Whether durations rest on the kernel's arrival times, and are right under load, or "
                     "on the program's own clock.", f"min(pgtls_kernel_timestamps{{{SELF}}})",
@@ -68,8 +68,8 @@ def keeping_up():
         (12, 9, internal_errors()),
         (12, 9, series("Reads without a time stamp", "Answers that the kernel gave no arrival time, as a share of "
                        "probes: these durations are right only while the exporter is idle.",
-                       [query(f"sum by (instance) (rate(pgtls_kernel_timestamps_missing_total{{{SELF}}}[$__rate_interval])) "
-                              f"/ (sum by (instance) (rate(pgtls_probes_total{{{SELF}}}[$__rate_interval])) > 0)",
+                       [query("sum by (instance) (rate(pgtls_kernel_timestamps_missing_total"
+                              f"{{{SELF}}}[$__rate_interval])) / (sum by (instance) (rate(pgtls_probes_total{{{SELF}}}[$__rate_interval])) > 0)",
                               "{{instance}}")], "percentunit", soft_max=0.01)),
     ])
 
@@ -79,7 +79,7 @@ def given():
         (8, 8, table("Configuration files", "Whether what each file or directory holds now is in force.",
                      f"min by (instance, file) (pgtls_config_file_valid{{{SELF}}})",
                      [column("instance", "Exporter"), column("file", "File"), column("Value", "State", mappings=words(
-                         _0=("has errors: old one in force", RED), _1=("in force", GREEN)))], sort="State")),
+                         _0=("old one in force", RED), _1=("in force", GREEN)), width=140)], sort="State")),
         (8, 8, series("Since the configuration was loaded", "Time since the latest good load.",
                       [query(f"time() - {own('pgtls_config_last_reload_success_timestamp_seconds')}", "{{instance}}")],
                       "dtdurations", decimals=0)),
@@ -87,9 +87,10 @@ def given():
                       [query(f"count by (instance) (pgtls_server_labels_info{{{SELF}}})", "{{instance}}")], "short")),
         (8, 8, timeline("Sources of discovery", "Good while the latest answer of a source is in force.",
                         own("pgtls_discovery_good", "instance, kind, source"), "{{kind}} {{source}}",
-                        words(_0=("old list", YELLOW), _1=("good", GREEN)))),
+                        words(_0=("old list", YELLOW), _1=("good", GREEN)), noValue="none configured")),
         (8, 8, series("Targets by source", "Endpoints, or addresses, in the latest good list.",
-                      [query(own("pgtls_discovery_targets", "instance, kind, source"), "{{kind}} {{source}}")], "short")),
+                      [query(own("pgtls_discovery_targets", "instance, kind, source"), "{{kind}} {{source}}")], "short",
+                      noValue="none configured")),
         (8, 8, series("Looks that brought nothing", "Answers of sources that did not come or had errors.",
                       [query(happened("pgtls_discovery_failures_total", "kind, source", SELF), "{{kind}} {{source}}")],
                       "short", bars=True)),
@@ -99,7 +100,8 @@ def given():
                        column("text", "Text")])),
         (12, 8, table("Limits", "In force, as configured; 0 is none.",
                       f"max by (instance, limit) (pgtls_limit{{{SELF}}})",
-                      [column("instance", "Exporter"), column("limit", "Limit"), column("Value", "Value")], sort="Limit")),
+                      [column("instance", "Exporter"), column("limit", "Limit"), column("Value", "Value")],
+                      sort="Limit")),
     ])
 
 

@@ -32,7 +32,8 @@ def waits():
             "address that is known already."),
         (4, 4, stat("TLS round trips in vain", "How often, in the time shown, a server asked for another key share, "
                     "which costs a round trip: allow the curve that clients offer first (X25519 or P-256).",
-                    f"ceil({in_range('pgtls_tls_hello_retries_total')})", "short", thresholds(GREEN, (1, YELLOW)), loud=False)),
+                    f"round({in_range('pgtls_tls_hello_retries_total')})", "short", thresholds(GREEN, (1, YELLOW)),
+                    loud=False)),
         (4, 4, stat("Phases over a second", "Phases of servers of which 95 of 100 take more than a second at most, "
                     "in the time shown.", "count(" + over_range(
                         0.95, "pgtls_phase_duration_seconds", f"{BY_SERVER}, phase") + " > 1) or vector(0)",
@@ -74,7 +75,8 @@ def where():
         (12, 9, series("Through a pooler and directly, 95th percentile", "The phases startup, auth and query together, "
                        "by whether a pooler answers or PostgreSQL itself.", [query(way, "{{pooler}}")], "s")),
         (12, 9, series("TLS round trips in vain, by server", "Handshakes in which the server asked for another key "
-                       "share.", [query(happened("pgtls_tls_hello_retries_total", "server"), "{{server}}")], "short", bars=True)),
+                       "share.", [query(happened("pgtls_tls_hello_retries_total", "server"), "{{server}}")], "short",
+                       bars=True)),
     ])
 
 
@@ -103,7 +105,7 @@ def then():
         (12, 9, colored(series("Phases against yesterday", "The mean of each phase as a multiple of what it was a day "
                                "ago. Above the line: three times as slow, which the alert PgtlsLatencyRegression "
                                "tells of.", [query(f"{mean()} / ({before} > 0)", "{{phase}}")], "short",
-                               thresholds(GREEN, (3, RED))), **PHASES)),
+                               thresholds(GREEN, (3, RED)), noValue="nothing from yesterday"), **PHASES)),
     ])
 
 

@@ -43,16 +43,17 @@ def budget():
                     thresholds(RED, (0, YELLOW), (0.25, GREEN)), decimals=1, noValue="unknown", loud=False,
                     mappings=below(0, "overspent", RED))),
         (4, 4, stat("SSL closes", "How often, in the time shown, a server closed a TLS connection without "
-                    "an error message.", f"ceil({in_range('pgtls_ssl_closes_total')})", "short", ALARM,
+                    "an error message.", f"round({in_range('pgtls_ssl_closes_total')})", "short", ALARM,
                     "pgtls-rejections", loud=False)),
         (4, 4, stat("pg_hba rejections", "How often, in the time shown, client authentication rules "
-                    "rejected the exporter.", f"ceil({in_range('pgtls_hba_rejections_total')})", "short", NOTICE,
+                    "rejected the exporter.", f"round({in_range('pgtls_hba_rejections_total')})", "short", NOTICE,
                     "pgtls-rejections", loud=False)),
         (4, 4, stat("Time to get in", "What 95 of 100 good and bad inspects take at most, from name resolution to the "
                     "server's first message, in the time shown.",
                     "histogram_quantile(0.95, sum by (le) (increase(pgtls_probe_duration_seconds_bucket"
                     f"{{{CHOSEN}, probe=\"inspect\"}}[$__range])))", "s",
-                    thresholds(GREEN, (0.5, YELLOW), (1, RED)), "pgtls-latency", noValue="unknown", decimals=1, loud=False)),
+                    thresholds(GREEN, (0.5, YELLOW), (1, RED)), "pgtls-latency", noValue="unknown", decimals=1,
+                    loud=False)),
         (4, 4, next_expiry()),
     ]
 
@@ -73,8 +74,8 @@ def needs_attention():
         (14, 9, table("Certificates by time left", "The certificate that expires first per server and position, "
                       "as last seen. Negative: expired.", left,
                       [*NAMES, column("position", "Position", width=120),
-                       column("Value", "Time left", unit="dtdurations", limits=thresholds(*EXPIRY), decimals=0,
-                              width=110)],
+                       column("Value", "Time left", unit="dtdurations", limits=thresholds(*EXPIRY), decimals=1,
+                              width=160)],
                       sort="Time left")),
         (10, 9, broken_promises()),
         (8, 9, failures_by_class()),

@@ -49,6 +49,12 @@ def quantile(share, family, by, where=CHOSEN):
             f"(rate({family}_bucket{{{where}}}[$__rate_interval])))")
 
 
+def only(chosen, by, expr):
+    """Of many series those that `chosen` names by these labels, the same ones from left to right: it should
+    look at the end of the time shown (@ end())."""
+    return f"{expr} and on ({by}) {chosen}"
+
+
 def or_zero(expr):
     return f"({expr}) or vector(0)"
 
@@ -250,12 +256,12 @@ def table(title, description, targets, columns, unit="none", sort=None, descendi
     return made
 
 
-def timeline(title, description, expr, legend, mappings):
+def timeline(title, description, expr, legend, mappings, **defaults):
     made = panel("state-timeline", title, description, [query(expr, legend)], "none", {
         "mergeValues": True, "showValue": "never", "alignValue": "left", "rowHeight": 0.85,
         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
         "tooltip": {"mode": "single", "sort": "none"}},
-        thresholds(GREY), {"fillOpacity": 80, "lineWidth": 0})
+        thresholds(GREY), {"fillOpacity": 80, "lineWidth": 0}, **defaults)
     made["fieldConfig"]["defaults"]["mappings"] = mappings
     return made
 

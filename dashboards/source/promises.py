@@ -1,7 +1,7 @@
 """Whether endpoints are what they promise to be, and what ends connections that were up."""
 
 from .parts import (BY_SERVER, CHOSEN, ENDPOINTS, GREEN, NAMES, RED, YELLOW, column, dashboard, happened, heatmap,
-                    in_range, or_zero, query, row, series, stat, table, thresholds, timeline, words)
+                    in_range, only, or_zero, query, row, series, stat, table, thresholds, timeline, words)
 from .shared import NOTICE, broken_promises
 
 LAG = f"max by (server) (pgtls_replication_lag_seconds{{{CHOSEN}}})"
@@ -23,16 +23,20 @@ def now():
                     limits=NOTICE)),
         (4, 4, stat("Sessions open", "Watched sessions that are open now.", or_zero(f"count({OPEN} == 1)"), loud=False)),
         (4, 4, stat("Sessions dropped", "How often, in the time shown, somebody else ended a watched session.",
-                    f"ceil({in_range(DROPS)})", "short", NOTICE, noValue="none")),
+                    f"round({in_range(DROPS)})", "short", NOTICE, noValue="none")),
     ])
 
 
 def promises():
-    kept = f"min by (pg_cluster, pg_endpoint, promise) (pgtls_endpoint_promise_kept{{{ENDPOINTS}}})"
+    by = "pg_cluster, pg_endpoint, promise"
+    kept = f"min by ({by}) (pgtls_endpoint_promise_kept{{{ENDPOINTS}}})"
     return (row("Promises"), [
         (9, 10, broken_promises()),
         (15, 10, timeline("Promises over time", "Every promise of every endpoint. A gap: not measured, or the endpoint "
-                          "is down.", kept, "{{pg_cluster}}/{{pg_endpoint}} {{promise}}",
+                          "is down. Of many, the 50 that were kept least.",
+                          only(f"bottomk(50, min by ({by}) (avg_over_time(pgtls_endpoint_promise_kept"
+                               f"{{{ENDPOINTS}}}[$__range] @ end())))", by, kept),
+                          "{{pg_cluster}}/{{pg_endpoint}} {{promise}}",
                           words(_0=("broken", RED), _1=("kept", GREEN)))),
         (12, 9, timeline("Roles over time", "What answers at each server. A change of colour is a failover, or a name "
                          "that leads elsewhere now.", f"max by (server) (pgtls_in_recovery{{{CHOSEN}}})", "{{server}}",
@@ -68,8 +72,7 @@ def sessions():
         (12, 9, heatmap("How old dropped sessions were", "A band at one height is a limit of lifetime of that length.",
                         f"sum by (le) (increase(pgtls_session_lifetime_seconds_bucket{{{CHOSEN}}}[$__rate_interval]))")),
         (12, 9, series("Age of sessions", "It falls to nothing when a session is dropped: all at once is a restart, one "
-                       "after another an idle timeout.", [query(age, "{{server}} {{session}}")], "dtdurations",
-                       decimals=0)),
+                       "after another an idle timeout.", [query(age, "{{server}} {{session}}")], "s")),
         (12, 9, series("Drops by endpoint", "The same drops, by where.",
                        [query(happened(DROPS, "pg_cluster, pg_endpoint, session"),
                               "{{pg_cluster}}/{{pg_endpoint}} {{session}}")], "short", bars=True)),

@@ -1,7 +1,7 @@
 """Panels and queries that more than one dashboard has."""
 
 from .parts import (BY_ENDPOINT, CHOSEN, ENDPOINTS, EXPIRY, GREEN, NAMES, PHASES, RED, SELF, YELLOW, colored, column,
-                    happened, quantile, queries, query, series, stat, table, thresholds, timeline, words)
+                    happened, only, quantile, queries, query, series, stat, table, thresholds, timeline, words)
 
 UP = f"max by ({BY_ENDPOINT}) (pgtls_endpoint_up{{{ENDPOINTS}}})"
 CONFIGURED = f"count by ({BY_ENDPOINT}) (pgtls_server_labels_info{{{CHOSEN}}})"
@@ -10,8 +10,8 @@ PLANNED = (f"group by ({BY_ENDPOINT}) (count by ({BY_ENDPOINT}, instance) (pgtls
            f"count by ({BY_ENDPOINT}, instance) (pgtls_server_labels_info{{{CHOSEN}}}))")
 ALARM = thresholds(GREEN, (1, RED))
 NOTICE = thresholds(GREEN, (1, YELLOW))
-CLASSES = {"network": "blue", "protocol": "purple", "ssl_close": "red", "certificate": "orange", "hba": "yellow",
-           "auth": "super-light-blue", "capacity": "light-orange", "unavailable": "dark-red", "expectation": "text"}
+CLASSES = {"network": "dark-blue", "protocol": "purple", "ssl_close": "red", "certificate": "orange", "hba": "yellow",
+           "auth": "light-blue", "capacity": "light-orange", "unavailable": "super-light-red", "expectation": "text"}
 STATES = words(_0=("down", RED), _1=("up", GREEN))
 
 
@@ -35,17 +35,18 @@ def failing_now(more=""):
 
 
 def endpoints_over_time():
+    up, by = f"pgtls_endpoint_up{{{ENDPOINTS}}}", "pg_cluster, pg_endpoint"
     return timeline("Endpoints over time", "Up if at least one exporter can get in, down if none can; "
-                    "a gap where the state is not known.",
-                    f"max by (pg_cluster, pg_endpoint) (pgtls_endpoint_up{{{ENDPOINTS}}})",
-                    "{{pg_cluster}}/{{pg_endpoint}}", STATES)
+                    "a gap where the state is not known. Of many, the 50 that were up least.",
+                    only(f"bottomk(50, max by ({by}) (avg_over_time({up}[$__range] @ end())))", by,
+                         f"max by ({by}) ({up})"), "{{pg_cluster}}/{{pg_endpoint}}", STATES)
 
 
 def next_expiry():
     left = f"min(pgtls_certificate_not_after_timestamp_seconds{{{CHOSEN}}}) - time()"
     return stat("Next certificate expiry", "Until the first certificate on the way to any server expires; red from "
                 "three days on, yellow from three weeks on.", left, "dtdurations", thresholds(*EXPIRY),
-                "pgtls-certificates", noValue="none seen", decimals=0)
+                "pgtls-certificates", noValue="none seen", decimals=1)
 
 
 def failures_by_class():
@@ -74,10 +75,12 @@ def phases_at(share, title):
 
 
 def probes_by_endpoint():
+    family, by = "pgtls_probe_duration_seconds", "pg_cluster, pg_endpoint, probe"
+    slowest = (f"topk(20, histogram_quantile(0.95, sum by (le, {by}) "
+               f"(increase({family}_bucket{{{CHOSEN}}}[$__range] @ end()))))")
     return series("Probes, 95th percentile, by endpoint", "The whole probe, from name resolution to its "
-                  "last phase, by endpoint and kind of probe.",
-                  [query(quantile(0.95, "pgtls_probe_duration_seconds", "pg_cluster, pg_endpoint, probe"),
-                         "{{pg_cluster}}/{{pg_endpoint}} {{probe}}")], "s")
+                  "last phase, by endpoint and kind of probe. Of many, the 20 that were slowest.",
+                  [query(only(slowest, by, quantile(0.95, family, by)), "{{pg_cluster}}/{{pg_endpoint}} {{probe}}")], "s")
 
 
 def broken_promises():
