@@ -166,5 +166,10 @@ OSSL_LIB_CTX *library_new(void)
 
 void library_free(OSSL_LIB_CTX *context)
 {
+    /* Freeing the context does not give back what loading took; loading again finds the provider. */
+    OSSL_PROVIDER *provider = context ? OSSL_PROVIDER_load(context, NAME) : NULL;
+
+    for (int taken = 2; provider && taken > 0; taken--)
+        OSSL_PROVIDER_unload(provider);
     OSSL_LIB_CTX_free(context);
 }
