@@ -123,6 +123,7 @@ static void load_files(struct loading *l)
     for (size_t i = 0; i < l->n_files && l->building.show && !l->building.show->which; i++) {
         show_setting(l->building.show, &l->files[i].top.slots[SLOT_LIMITS]);
         show_setting(l->building.show, &l->files[i].top.slots[SLOT_BUCKETS]);
+        show_setting(l->building.show, &l->files[i].top.slots[SLOT_HISTOGRAMS]);
     }
 }
 

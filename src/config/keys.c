@@ -42,6 +42,7 @@ static const char *const session_attrs[] = {"any",     "read-write",     "read-o
                                             "standby", "prefer-standby", NULL};
 static const char *const same_certificates[] = {"false", "endpoint", "cluster", "true", NULL};
 static const char *const resolves[] = {"first", "all", NULL};
+static const char *const histograms[] = {"classic", "both", "native", NULL};
 static const char *const weak_methods[] = {"password", "md5", NULL};
 
 /* clang-format off */
@@ -63,7 +64,11 @@ const struct key config_keys[] = {
      "What the exporter may do at once."},
     {"histogram_buckets", SLOT_BUCKETS, KEY_NODE, TOP, 0, 0, NULL, 0, NULL,
      "[0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5]",
-     "Upper bounds of the latency histograms in seconds, ascending, 1 to 16 of them."},
+     "Upper bounds of the classic latency histograms in seconds, ascending, 1 to 16 of them."},
+    {"histograms", SLOT_HISTOGRAMS, KEY_ENUM, TOP, 0, 0, histograms, 0, NULL, "classic",
+     "Which kinds of histograms are told: `classic`, `native`, which takes a Prometheus that has "
+     "them switched on and needs half the series, or `both`. See [native "
+     "histograms](native-histograms.md)."},
 
     {"allow_targets", SLOT_ALLOW_TARGETS, KEY_TARGETS, LEVEL_BIT(LEVEL_MODULE), 0, 0, NULL, 0,
      NULL, "none",

@@ -69,7 +69,7 @@ struct loading {
     struct found_cluster *first_found, *last_found;
     struct discovery_entry *first_discovery, *last_discovery;
     struct module_entry *first_module, *last_module;
-    struct place limits_at, buckets_at; /* where they are given; line 0: nowhere */
+    struct place limits_at, buckets_at, histograms_at; /* where they are given; line 0: nowhere */
 };
 
 /* Is this node of the kind that is needed? Reports when not. */

@@ -95,9 +95,12 @@ void load_settings(struct loading *l, const struct file *file)
 {
     const struct setting *limits = &file->top.slots[SLOT_LIMITS];
     const struct setting *buckets = &file->top.slots[SLOT_BUCKETS];
+    const struct setting *histograms = &file->top.slots[SLOT_HISTOGRAMS];
 
     if (claim_setting(l, limits, &l->limits_at))
         load_limits(l, limits);
     if (claim_setting(l, buckets, &l->buckets_at))
         load_buckets(l, buckets);
+    if (claim_setting(l, histograms, &l->histograms_at))
+        l->set->settings.histograms = (enum histograms)histograms->number;
 }

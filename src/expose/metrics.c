@@ -15,7 +15,8 @@ struct exposition {
     struct fleet_view *view;
     struct process_facts process;
     struct sink sink;
-    size_t family, item; /* what comes next */
+    struct protobuf protobuf; /* of the sink, if that is its format */
+    size_t family, item;      /* what comes next */
     bool complete;
 };
 
@@ -28,9 +29,14 @@ static const char *const type_names[] = {
 
 const char *metrics_content_type(enum metrics_format format)
 {
-    return format == METRICS_OPENMETRICS
-               ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-               : "text/plain; version=0.0.4; charset=utf-8";
+    static const char *const types[] = {
+        [METRICS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
+        [METRICS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        [METRICS_PROTOBUF] = "application/vnd.google.protobuf; "
+                             "proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    };
+
+    return types[format];
 }
 
 struct exposition *exposition_new(struct fleet_view *view, const struct self *self,
@@ -48,6 +54,9 @@ struct exposition *exposition_new(struct fleet_view *view, const struct self *se
     e->sink.settings = &view->set->settings;
     e->sink.process = &e->process;
     e->sink.now_ns = clock_monotonic_ns();
+    protobuf_init(&e->protobuf);
+    if (format == METRICS_PROTOBUF)
+        e->sink.protobuf = &e->protobuf;
     return e;
 }
 
@@ -56,6 +65,7 @@ void exposition_free(struct exposition *e)
     if (!e)
         return;
     fleet_view_unref(e->view);
+    protobuf_deinit(&e->protobuf);
     free(e);
 }
 
@@ -83,26 +93,52 @@ static void write_comment(struct sink *k, const struct family *f, const char *wh
     buf_add_char(k->to, '\n');
 }
 
-void begin_family(struct sink *k, const struct family *f)
+static void write_comments(struct sink *k, const struct family *f)
 {
     bool open_metrics = k->format == METRICS_OPENMETRICS;
     enum family_type type = f->type == FAMILY_INFO && !open_metrics ? FAMILY_GAUGE : f->type;
 
-    k->name = f->name;
-    k->name_len = strlen(f->name);
-    k->labels = "";
-    k->labels_len = 0;
     write_comment(k, f, "HELP", f->help);
     write_comment(k, f, "TYPE", type_names[type]);
     if (open_metrics && f->unit[0])
         write_comment(k, f, "UNIT", f->unit);
 }
 
-static void emit_server(struct sink *k, const struct family *f, struct server_state *s)
+void begin_family(struct sink *k, const struct family *f)
 {
+    static const enum protobuf_type types[] = {
+        [FAMILY_GAUGE] = PROTOBUF_GAUGE,
+        [FAMILY_COUNTER] = PROTOBUF_COUNTER,
+        [FAMILY_HISTOGRAM] = PROTOBUF_HISTOGRAM,
+        [FAMILY_INFO] = PROTOBUF_GAUGE,
+    };
+
+    k->name = f->name;
+    k->name_len = strlen(f->name);
+    k->labels = "";
+    k->labels_len = 0;
+    if (k->protobuf)
+        protobuf_family(k->protobuf, types[f->type], f->name, f->help);
+    else
+        write_comments(k, f);
+}
+
+static void begin_server(struct sink *k, const struct server_state *s)
+{
+    const struct protobuf_label labels[MAX_COMMON_LABELS] = {{"pg_cluster", s->config->cluster},
+                                                             {"pg_endpoint", s->config->endpoint},
+                                                             {"server", s->config->name}};
+
     k->labels = s->labels;
     k->labels_len = strlen(s->labels);
+    if (k->protobuf)
+        protobuf_common(k->protobuf, labels, MAX_COMMON_LABELS);
+}
+
+static void emit_server(struct sink *k, const struct family *f, struct server_state *s)
+{
     server_state_lock(s);
+    begin_server(k, s);
     f->server(k, s);
     server_state_unlock(s);
 }
@@ -123,6 +159,19 @@ static bool emit_item(struct exposition *e, const struct family *f)
     return true;
 }
 
+/* Bytes of the piece that began at `start`, those included that wait for their message. */
+static size_t piece_size(const struct exposition *e, const struct buf *to, size_t start)
+{
+    return to->len - start + protobuf_waiting(&e->protobuf);
+}
+
+static void next_family(struct exposition *e, struct buf *to)
+{
+    protobuf_flush(&e->protobuf, to);
+    e->family++;
+    e->item = 0;
+}
+
 bool exposition_next(struct exposition *e, struct buf *to)
 {
     size_t start = to->len;
@@ -130,16 +179,15 @@ bool exposition_next(struct exposition *e, struct buf *to)
     if (e->complete)
         return false;
     e->sink.to = to;
-    while (e->family < family_count && to->len - start < PIECE_BYTES && !to->failed) {
+    while (e->family < family_count && piece_size(e, to, start) < PIECE_BYTES && !to->failed) {
         const struct family *f = &family_catalogue[e->family];
 
         if (e->item == 0)
             begin_family(&e->sink, f);
-        if (!emit_item(e, f)) {
-            e->family++;
-            e->item = 0;
-        }
+        if (!emit_item(e, f))
+            next_family(e, to);
     }
+    protobuf_flush(&e->protobuf, to);
     if (e->family == family_count) {
         if (e->sink.format == METRICS_OPENMETRICS)
             buf_add_str(to, "# EOF\n");

@@ -91,7 +91,9 @@ static void emit(struct sink *k, const struct family *f, const struct probe_answ
         f->answer(k, answer);
     else
         f->server(k, answer->view->servers[0]);
-    if (k->to->len == empty && !k->to->failed) {
+    if (k->protobuf)
+        protobuf_flush(k->protobuf, k->to);
+    else if (k->to->len == empty && !k->to->failed) {
         k->to->len = before;
         k->to->data[before] = '\0';
     }
@@ -100,11 +102,14 @@ static void emit(struct sink *k, const struct family *f, const struct probe_answ
 void probe_metrics(const struct probe_answer *answer, enum metrics_format format, struct buf *to)
 {
     struct server_state *state = answer->view->servers[0];
+    struct protobuf protobuf;
     struct sink k = {.to = to,
                      .format = format,
+                     .protobuf = format == METRICS_PROTOBUF ? &protobuf : NULL,
                      .settings = &answer->view->set->settings,
                      .now_ns = clock_monotonic_ns()};
 
+    protobuf_init(&protobuf);
     for (size_t i = 0; i < probe_family_count; i++)
         emit(&k, &probe_catalogue[i], answer);
     server_state_lock(state);
@@ -115,4 +120,5 @@ void probe_metrics(const struct probe_answer *answer, enum metrics_format format
     server_state_unlock(state);
     if (format == METRICS_OPENMETRICS)
         buf_add_str(to, "# EOF\n");
+    protobuf_deinit(&protobuf);
 }

@@ -207,6 +207,8 @@ void emit_probe_duration(struct sink *k, const struct server_state *s)
                                             .label_value = probe_kind_name((enum probe_kind)i),
                                             .counts = p->duration.counts,
                                             .sum_ns = seconds_to_ns(p->duration.sum),
+                                            .kinds = s->set->settings.histograms,
+                                            .native = p->duration.native,
                                             .folded = folded(&k->le, FOLDED_IN_WHOLE_PROBES)});
     }
 }
@@ -224,6 +226,8 @@ void emit_phase_duration(struct sink *k, const struct server_state *s)
                        .label_value = phase_name((enum phase)i),
                        .counts = s->phases[i].counts,
                        .sum_ns = seconds_to_ns(s->phases[i].sum),
+                       .kinds = s->set->settings.histograms,
+                       .native = s->phases[i].native,
                        .folded = computing ? folded(&k->le, FOLDED_IN_COMPUTING_PHASES) : 0});
     }
 }

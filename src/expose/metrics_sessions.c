@@ -41,28 +41,40 @@ void emit_session_drops(struct sink *k, const struct server_state *s)
     }
 }
 
-static void emit_histogram(struct sink *k, const struct session_state *session,
-                           const uint64_t *counts, int64_t sum_ns)
+static void emit_histogram(struct sink *k, const struct server_state *s,
+                           const struct session_state *session, struct sink_histogram h)
 {
     /* Other bounds than everybody else's; whoever comes next puts his own in their place. */
     if (k->le.n != SESSION_BUCKETS ||
         memcmp(k->le.bounds, session_bounds, sizeof session_bounds) != 0)
         le_table_init(&k->le, session_bounds, SESSION_BUCKETS);
-    sink_histogram(k, &(struct sink_histogram){.label = "session",
-                                               .label_value = session->config->name,
-                                               .escape = true,
-                                               .counts = counts,
-                                               .sum_ns = sum_ns});
+    h.label = "session";
+    h.label_value = session->config->name;
+    h.escape = true;
+    h.kinds = s->set->settings.histograms;
+    sink_histogram(k, &h);
 }
 
 void emit_session_lifetime(struct sink *k, const struct server_state *s)
 {
-    for (size_t i = 0; i < s->n_sessions; i++)
-        emit_histogram(k, &s->sessions[i], s->sessions[i].lifetime, s->sessions[i].lifetime_sum_ns);
+    for (size_t i = 0; i < s->n_sessions; i++) {
+        const struct session_state *session = &s->sessions[i];
+
+        emit_histogram(k, s, session,
+                       (struct sink_histogram){.counts = session->lifetime,
+                                               .sum_ns = session->lifetime_sum_ns,
+                                               .native = session->lifetime_native});
+    }
 }
 
 void emit_session_idle(struct sink *k, const struct server_state *s)
 {
-    for (size_t i = 0; i < s->n_sessions; i++)
-        emit_histogram(k, &s->sessions[i], s->sessions[i].idle, s->sessions[i].idle_sum_ns);
+    for (size_t i = 0; i < s->n_sessions; i++) {
+        const struct session_state *session = &s->sessions[i];
+
+        emit_histogram(k, s, session,
+                       (struct sink_histogram){.counts = session->idle,
+                                               .sum_ns = session->idle_sum_ns,
+                                               .native = session->idle_native});
+    }
 }

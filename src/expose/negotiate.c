@@ -66,35 +66,44 @@ static int read_weight(struct slice s)
     return value <= 1000 ? value : NOT_NAMED;
 }
 
-/* One element of the header: its name, its weight, its version parameter ("" if none). */
+/* One element of the header: its name, what is behind the first semicolon, its weight. */
 struct element {
-    struct slice name, version;
+    struct slice name, parameters;
     int weight;
 };
+
+/* The value of a parameter, without quotes; empty without it. */
+static struct slice parameter(const struct element *e, const char *key)
+{
+    const char *rest = e->parameters.at, *end = rest + e->parameters.len;
+    struct slice part;
+
+    while (next_part(&rest, end, ';', &part)) {
+        const char *equals = memchr(part.at, '=', part.len);
+        struct slice value;
+
+        if (!equals || !slice_is(trim((struct slice){part.at, (size_t)(equals - part.at)}), key))
+            continue;
+        value = trim((struct slice){equals + 1, (size_t)(part.at + part.len - equals - 1)});
+        if (value.len >= 2 && value.at[0] == '"')
+            value = (struct slice){value.at + 1, value.len - 2};
+        return value;
+    }
+    return (struct slice){"", 0};
+}
 
 static bool read_element(struct slice text, struct element *e)
 {
     const char *rest = text.at, *end = text.at + text.len;
-    struct slice part;
+    struct slice weight;
 
-    *e = (struct element){.version = {"", 0}, .weight = 1000};
+    *e = (struct element){.weight = 1000};
     if (!next_part(&rest, end, ';', &e->name) || e->name.len == 0)
         return false;
-    while (next_part(&rest, end, ';', &part)) {
-        const char *equals = memchr(part.at, '=', part.len);
-        struct slice key, value;
-
-        if (!equals)
-            continue;
-        key = trim((struct slice){part.at, (size_t)(equals - part.at)});
-        value = trim((struct slice){equals + 1, (size_t)(part.at + part.len - equals - 1)});
-        if (value.len >= 2 && value.at[0] == '"')
-            value = (struct slice){value.at + 1, value.len - 2};
-        if (slice_is(key, "q"))
-            e->weight = read_weight(value);
-        else if (slice_is(key, "version"))
-            e->version = value;
-    }
+    e->parameters = (struct slice){rest, (size_t)(end - rest)};
+    weight = parameter(e, "q");
+    if (weight.len > 0)
+        e->weight = read_weight(weight);
     return e->weight != NOT_NAMED;
 }
 
@@ -109,45 +118,71 @@ static bool next_element(const char **rest, const char *end, struct element *e)
     return false;
 }
 
-static bool known_version(struct slice version, const char *const *known, size_t n)
+/* What there is to choose from; later ones are better where all are equally welcome. A parameter
+ * that is named must have one of these values; `needed`: it must be named. */
+#define MAX_PARAMETERS 2
+static const struct offer {
+    const char *type;
+    struct {
+        const char *key, *values[2];
+        bool needed;
+    } parameters[MAX_PARAMETERS];
+} offers[] = {
+    [METRICS_TEXT] = {"text/plain", {{"version", {"0.0.4"}, false}}},
+    [METRICS_OPENMETRICS] = {"application/openmetrics-text",
+                             {{"version", {"1.0.0", "0.0.1"}, false}}},
+    [METRICS_PROTOBUF] = {"application/vnd.google.protobuf",
+                          {{"proto", {"io.prometheus.client.MetricFamily"}, true},
+                           {"encoding", {"delimited"}, true}}},
+};
+#define N_OFFERS (sizeof offers / sizeof *offers)
+
+static bool offer_fits(const struct offer *offer, const struct element *e)
 {
-    if (version.len == 0)
-        return true;
-    for (size_t i = 0; i < n; i++) {
-        if (slice_is(version, known[i]))
-            return true;
+    if (!slice_is(e->name, offer->type))
+        return false;
+    for (size_t i = 0; i < MAX_PARAMETERS && offer->parameters[i].key; i++) {
+        struct slice value = parameter(e, offer->parameters[i].key);
+        const char *const *known = offer->parameters[i].values;
+
+        if (value.len == 0 ? offer->parameters[i].needed
+                           : !slice_is(value, known[0]) && !(known[1] && slice_is(value, known[1])))
+            return false;
     }
-    return false;
+    return true;
 }
 
 enum metrics_format metrics_negotiate(const char *accept)
 {
-    static const char *const open_versions[] = {"1.0.0", "0.0.1"}, *const text_versions[] = {
-                                                                       "0.0.4"};
     /* The most specific range that matches decides, so each is kept apart. */
-    int open = NOT_NAMED, text = NOT_NAMED, any_text = NOT_NAMED, any = NOT_NAMED;
+    int weights[N_OFFERS], any_text = NOT_NAMED, any = NOT_NAMED;
+    size_t best = METRICS_TEXT;
     const char *end;
     struct element e;
 
     if (!accept)
         return METRICS_TEXT;
+    for (size_t i = 0; i < N_OFFERS; i++)
+        weights[i] = NOT_NAMED;
     end = accept + strlen(accept);
     while (next_element(&accept, end, &e)) {
-        if (slice_is(e.name, "application/openmetrics-text")) {
-            if (known_version(e.version, open_versions, 2) && e.weight > open)
-                open = e.weight;
-        } else if (slice_is(e.name, "text/plain")) {
-            if (known_version(e.version, text_versions, 1) && e.weight > text)
-                text = e.weight;
-        } else if (slice_is(e.name, "text/*")) {
+        if (slice_is(e.name, "text/*"))
             any_text = e.weight;
-        } else if (slice_is(e.name, "*/*")) {
+        if (slice_is(e.name, "*/*"))
             any = e.weight;
+        for (size_t i = 0; i < N_OFFERS; i++) {
+            if (offer_fits(&offers[i], &e) && e.weight > weights[i])
+                weights[i] = e.weight;
         }
     }
-    if (text == NOT_NAMED)
-        text = any_text != NOT_NAMED ? any_text : any;
-    return open > 0 && open >= text ? METRICS_OPENMETRICS : METRICS_TEXT;
+    /* Whoever takes anything is not asking for a format of its own. */
+    if (weights[METRICS_TEXT] == NOT_NAMED)
+        weights[METRICS_TEXT] = any_text != NOT_NAMED ? any_text : any;
+    for (size_t i = 0; i < N_OFFERS; i++) {
+        if (weights[i] > 0 && weights[i] >= weights[best])
+            best = i;
+    }
+    return (enum metrics_format)best;
 }
 
 bool negotiate_gzip(const char *accept_encoding)

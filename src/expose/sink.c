@@ -48,7 +48,10 @@ static void begin(struct sink *k, const char *suffix, size_t suffix_len)
 
 void sink_begin(struct sink *k)
 {
-    begin(k, NULL, 0);
+    if (k->protobuf)
+        protobuf_begin(k->protobuf);
+    else
+        begin(k, NULL, 0);
 }
 
 static void label_name(struct sink *k, const char *name)
@@ -61,6 +64,10 @@ static void label_name(struct sink *k, const char *name)
 
 void sink_label(struct sink *k, const char *name, const char *value)
 {
+    if (k->protobuf) {
+        protobuf_label(k->protobuf, name, value);
+        return;
+    }
     label_name(k, name);
     buf_add_str(k->to, value);
     buf_add_char(k->to, '"');
@@ -68,6 +75,10 @@ void sink_label(struct sink *k, const char *name, const char *value)
 
 void sink_text(struct sink *k, const char *name, const char *value)
 {
+    if (k->protobuf) {
+        protobuf_label(k->protobuf, name, value);
+        return;
+    }
     label_name(k, name);
     while (*value) {
         size_t plain = strcspn(value, "\\\"\n");
@@ -83,24 +94,32 @@ void sink_text(struct sink *k, const char *name, const char *value)
     buf_add_char(k->to, '"');
 }
 
-static void value_begin(struct sink *k)
+/* False: the value has gone where no line is. */
+static bool value_begin(struct sink *k, double value)
 {
+    if (k->protobuf) {
+        protobuf_value(k->protobuf, value);
+        return false;
+    }
     if (k->open)
         buf_add(k->to, "} ", 2);
     else
         buf_add_char(k->to, ' ');
+    return true;
 }
 
 void sink_u64(struct sink *k, uint64_t value)
 {
-    value_begin(k);
+    if (!value_begin(k, (double)value))
+        return;
     buf_add_u64(k->to, value);
     buf_add_char(k->to, '\n');
 }
 
 void sink_i64(struct sink *k, int64_t value)
 {
-    value_begin(k);
+    if (!value_begin(k, (double)value))
+        return;
     if (value < 0)
         buf_add_char(k->to, '-');
     buf_add_u64(k->to, value < 0 ? -(uint64_t)value : (uint64_t)value);
@@ -109,9 +128,17 @@ void sink_i64(struct sink *k, int64_t value)
 
 void sink_double(struct sink *k, double value)
 {
-    value_begin(k);
+    if (!value_begin(k, value))
+        return;
     buf_add_double(k->to, value);
     buf_add_char(k->to, '\n');
+}
+
+/* The double nearest to what sink_ns() writes: of moments, which come in whole milliseconds, too.
+ */
+static double seconds_of(int64_t ns)
+{
+    return ns % NS_PER_MS == 0 ? (double)(ns / NS_PER_MS) / 1e3 : (double)ns / 1e9;
 }
 
 void sink_ns(struct sink *k, int64_t ns)
@@ -120,7 +147,8 @@ void sink_ns(struct sink *k, int64_t ns)
     char digits[10] = ".";
     size_t n = 10;
 
-    value_begin(k);
+    if (!value_begin(k, seconds_of(ns)))
+        return;
     if (ns < 0)
         buf_add_char(k->to, '-');
     buf_add_u64(k->to, rest / (uint64_t)NS_PER_S);
@@ -166,6 +194,7 @@ static void histogram_label(struct sink *k, const struct sink_histogram *h)
 /* The bucket lines differ in their last few bytes only: the first one's beginning is copied. */
 static uint64_t bucket_lines(struct sink *k, const struct sink_histogram *h)
 {
+    size_t first = h->kinds == HISTOGRAMS_NATIVE ? k->le.n : h->folded;
     size_t start = k->to->len, prefix;
     uint64_t sum = 0;
 
@@ -175,9 +204,9 @@ static uint64_t bucket_lines(struct sink *k, const struct sink_histogram *h)
     prefix = k->to->len - start;
     for (size_t i = 0; i <= k->le.n; i++) {
         sum += h->counts[i];
-        if (i < h->folded)
+        if (i < first)
             continue;
-        if (i > h->folded && buf_reserve(k->to, prefix))
+        if (i > first && buf_reserve(k->to, prefix))
             buf_add(k->to, k->to->data + start, prefix);
         buf_add(k->to, k->le.text[i], k->le.len[i]);
         buf_add_u64(k->to, sum);
@@ -186,7 +215,7 @@ static uint64_t bucket_lines(struct sink *k, const struct sink_histogram *h)
     return sum;
 }
 
-void sink_histogram(struct sink *k, const struct sink_histogram *h)
+static void histogram_lines(struct sink *k, const struct sink_histogram *h)
 {
     uint64_t count = bucket_lines(k, h);
 
@@ -196,4 +225,31 @@ void sink_histogram(struct sink *k, const struct sink_histogram *h)
     begin(k, "_count", 6);
     histogram_label(k, h);
     sink_u64(k, count);
+}
+
+static void histogram_message(struct sink *k, const struct sink_histogram *h)
+{
+    struct protobuf_histogram message = {.bounds =
+                                             h->kinds == HISTOGRAMS_NATIVE ? NULL : k->le.bounds,
+                                         .counts = h->counts,
+                                         .n_bounds = k->le.n,
+                                         .folded = h->folded,
+                                         .with_native = h->kinds != HISTOGRAMS_CLASSIC,
+                                         .native = h->native,
+                                         .sum = seconds_of(h->sum_ns)};
+
+    for (size_t i = 0; i <= k->le.n; i++)
+        message.count += h->counts[i];
+    protobuf_begin(k->protobuf);
+    if (h->label)
+        protobuf_label(k->protobuf, h->label, h->label_value);
+    protobuf_histogram(k->protobuf, &message);
+}
+
+void sink_histogram(struct sink *k, const struct sink_histogram *h)
+{
+    if (k->protobuf)
+        histogram_message(k, h);
+    else
+        histogram_lines(k, h);
 }

@@ -114,6 +114,18 @@ struct server_state *server_state_ref(struct server_state *s)
     return s;
 }
 
+static void forget_histograms(struct server_state *s)
+{
+    for (size_t i = 0; i < PHASE_COUNT; i++) {
+        free(s->phases[i].native);
+        s->phases[i] = (struct histogram){0};
+    }
+    for (size_t i = 0; i < PROBE_COUNT; i++) {
+        free(s->probes[i].duration.native);
+        s->probes[i].duration = (struct histogram){0};
+    }
+}
+
 void server_state_unref(struct server_state *s)
 {
     if (!s || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL) != 0)
@@ -125,9 +137,10 @@ void server_state_unref(struct server_state *s)
     endpoint_set_unref(s->set);
     pthread_mutex_destroy(&s->lock);
     free(s->labels);
-    free(s->sessions);
+    fold_free_sessions(s);
     free(s->backends);
     free(s->history);
+    forget_histograms(s);
     for (int kind = 0; kind < PROBE_COUNT; kind++)
         free(s->probes[kind].error);
     free(s);
@@ -218,6 +231,12 @@ static bool same_bounds(const struct settings *a, const struct settings *b)
     return true;
 }
 
+/* Between both kinds of histograms and native ones alone nothing changes in what is kept. */
+static bool same_kinds(const struct settings *a, const struct settings *b)
+{
+    return (a->histograms == HISTOGRAMS_CLASSIC) == (b->histograms == HISTOGRAMS_CLASSIC);
+}
+
 /* A kind of probe that comes or goes by configuration. Its counters stay: should it come back, they
  * go on from where they were. */
 static void configure_probe(struct probe_state *p, bool configured, int64_t interval_ns)
@@ -251,11 +270,10 @@ static void adopt(struct server_state *s, struct endpoint_set *set, const struct
 
     server_state_lock(s);
     old = s->set;
-    if (!same_bounds(&old->settings, &set->settings)) {
-        memset(s->phases, 0, sizeof s->phases);
-        for (size_t k = 0; k < PROBE_COUNT; k++)
-            s->probes[k].duration = (struct histogram){0};
-    }
+    if (!same_bounds(&old->settings, &set->settings) || !same_kinds(&old->settings, &set->settings))
+        forget_histograms(s);
+    if (!same_kinds(&old->settings, &set->settings))
+        fold_forget_session_histograms(s);
     if (!server_connects_alike(s->config, config))
         s->sslmodes = (struct sslmode_facts){.known = false};
     if (!expect_alike(&s->config->expect, &config->expect) || server_pause(config))

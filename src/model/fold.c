@@ -26,6 +26,8 @@ static void histogram_add(struct histogram *h, const struct settings *settings, 
 {
     double seconds = ns_to_seconds(ns > 0 ? ns : 0);
 
+    if (settings->histograms != HISTOGRAMS_CLASSIC && !native_histogram_add(&h->native, seconds))
+        return; /* out of memory: in both or in neither */
     h->counts[histogram_bucket(settings->buckets, settings->n_buckets, seconds)]++;
     h->sum += seconds;
 }

@@ -14,6 +14,12 @@ void fold_backend(struct server_state *s, const struct observation *o, int64_t n
 /* Takes over which sessions are configured; those that stay keep what is known of them. */
 void fold_configure_sessions(struct server_state *s, const struct server *config);
 
+/* Their histograms begin anew at 0. */
+void fold_forget_session_histograms(struct server_state *s);
+
+/* With all that belongs to them. */
+void fold_free_sessions(struct server_state *s);
+
 /* Remembers a certificate that a handshake showed. */
 void fold_leaf(struct server_state *s, const struct certificate *leaf, int64_t realtime_ns);
 

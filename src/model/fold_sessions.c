@@ -34,6 +34,28 @@ static struct session_state *find(struct session_state *sessions, size_t n, cons
     return NULL;
 }
 
+void fold_forget_session_histograms(struct server_state *s)
+{
+    for (size_t i = 0; i < s->n_sessions; i++) {
+        struct session_state *session = &s->sessions[i];
+
+        free(session->lifetime_native);
+        free(session->idle_native);
+        session->lifetime_native = session->idle_native = NULL;
+        memset(session->lifetime, 0, sizeof session->lifetime);
+        memset(session->idle, 0, sizeof session->idle);
+        session->lifetime_sum_ns = session->idle_sum_ns = 0;
+    }
+}
+
+void fold_free_sessions(struct server_state *s)
+{
+    fold_forget_session_histograms(s);
+    free(s->sessions);
+    s->sessions = NULL;
+    s->n_sessions = 0;
+}
+
 /* Call before the old configuration goes: names are its. */
 void fold_configure_sessions(struct server_state *s, const struct server *config)
 {
@@ -43,14 +65,15 @@ void fold_configure_sessions(struct server_state *s, const struct server *config
     if (!sessions)
         n = 0; /* out of memory: the sessions are kept, and not told of */
     for (size_t i = 0; i < n; i++) {
-        const struct session_state *known =
-            find(s->sessions, s->n_sessions, config->sessions[i].name);
+        struct session_state *known = find(s->sessions, s->n_sessions, config->sessions[i].name);
 
-        if (known)
+        if (known) {
             sessions[i] = *known;
+            known->lifetime_native = known->idle_native = NULL; /* taken along */
+        }
         sessions[i].config = &config->sessions[i];
     }
-    free(s->sessions);
+    fold_free_sessions(s);
     s->sessions = sessions;
     s->n_sessions = n;
 }
@@ -82,9 +105,15 @@ void fleet_session_closed(struct server_state *s, const char *name, bool refused
     server_state_unlock(s);
 }
 
-static void count(uint64_t counts[SESSION_BUCKETS + 1], int64_t *sum_ns, int64_t ns)
+/* As histogram_add() does it in fold.c. */
+static void count(const struct settings *settings, uint64_t counts[SESSION_BUCKETS + 1],
+                  struct native_histogram **native, int64_t *sum_ns, int64_t ns)
 {
-    counts[histogram_bucket(session_bounds, SESSION_BUCKETS, ns_to_seconds(ns))]++;
+    double seconds = ns_to_seconds(ns > 0 ? ns : 0);
+
+    if (settings->histograms != HISTOGRAMS_CLASSIC && !native_histogram_add(native, seconds))
+        return;
+    counts[histogram_bucket(session_bounds, SESSION_BUCKETS, seconds)]++;
     *sum_ns += ns;
 }
 
@@ -101,8 +130,10 @@ void fleet_session_dropped(struct server_state *s, const char *name,
         session->drops[drop->how]++;
         session->last = *drop;
         session->last_realtime_ns = clock_realtime_ns();
-        count(session->lifetime, &session->lifetime_sum_ns, drop->age_ns);
-        count(session->idle, &session->idle_sum_ns, drop->idle_ns);
+        count(&s->set->settings, session->lifetime, &session->lifetime_native,
+              &session->lifetime_sum_ns, drop->age_ns);
+        count(&s->set->settings, session->idle, &session->idle_native, &session->idle_sum_ns,
+              drop->idle_ns);
     }
     server_state_unlock(s);
 }

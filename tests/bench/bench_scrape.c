@@ -2,7 +2,7 @@
  * asked for, at its default series, written in every format again and again.
  *
  *   bench_scrape SERVERS ROUNDS            a table of bytes, milliseconds and MB/s, as JSON lines
- *   bench_scrape SERVERS 0 FORMAT          one body on standard output: text, openmetrics
+ *   bench_scrape SERVERS 0 FORMAT          one body on standard output: text, openmetrics, protobuf
  *
  * "written": the body is dropped piece by piece, as it is in the exporter when the socket has taken
  * it. "served": through the HTTP server to a client on loopback that does nothing with it. */
@@ -30,6 +30,8 @@ static const struct {
 } formats[] = {
     {"text", METRICS_TEXT, "text/plain"},
     {"openmetrics", METRICS_OPENMETRICS, "application/openmetrics-text"},
+    {"protobuf", METRICS_PROTOBUF,
+     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"},
 };
 #define N_FORMATS (sizeof formats / sizeof *formats)
 

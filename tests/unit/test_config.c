@@ -69,6 +69,7 @@ static void test_defaults(void **state)
     assert_true(s->key_hash == server_key_hash("c", "default", "h:5432"));
     assert_int_equal(set->endpoints[0].require, REQUIRE_ANY);
     assert_int_equal(set->settings.n_buckets, 8);
+    assert_int_equal(set->settings.histograms, HISTOGRAMS_CLASSIC);
     assert_int_equal(set->settings.max_in_flight, 1024);
     assert_int_equal(set->settings.max_in_flight_per_address, 100);
     assert_int_equal(set->settings.max_connections_per_second, 0);
@@ -80,6 +81,7 @@ static const char inherited[] =
     "defaults: {interval: 10s, timeout: 1s, user: all, labels: {env: prod, tier: x}}\n"
     "limits: {in_flight: 7, in_flight_per_address: 2, connections_per_second: 3}\n"
     "histogram_buckets: [0.1, 1, 2.5e0]\n"
+    "histograms: native\n"
     "clusters:\n"
     "  - name: one\n"
     "    port: 6000\n"
@@ -147,6 +149,7 @@ static void test_inner_levels_win(void **state)
     assert_int_equal(set->settings.max_in_flight_per_address, 2);
     assert_int_equal(set->settings.max_connections_per_second, 3);
     assert_int_equal(set->settings.n_buckets, 3);
+    assert_int_equal(set->settings.histograms, HISTOGRAMS_NATIVE);
     assert_true(set->settings.buckets[2] == 2.5);
     endpoint_set_unref(set);
 }

@@ -234,6 +234,8 @@ static const struct {
      "t.yml:2:21: in_flight: \"0\" is not a whole number between 1 and 100000"},
     {"clusters: [{name: a, host: h}]\nhistogram_buckets: [1, 1]",
      "t.yml:2:24: histogram_buckets: bounds must ascend; 1 comes after 1"},
+    {"clusters: [{name: a, host: h}]\nhistograms: exponential",
+     "t.yml:2:13: histograms: \"exponential\" is not one of classic, both or native"},
     {"clusters: [{name: a, host: h}]\nhistogram_buckets: [0]",
      "t.yml:2:21: histogram_buckets: a bound is a number of seconds above 0, at most 3600"},
     {"clusters: [{name: a, host: h}]\nhistogram_buckets: []",

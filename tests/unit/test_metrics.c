@@ -432,6 +432,23 @@ static void test_negotiation(void **state)
         {"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
          "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5",
          METRICS_OPENMETRICS},
+        {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+         "encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,"
+         "application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,"
+         "*/*;q=0.1",
+         METRICS_PROTOBUF},
+        {"application/openmetrics-text;version=1.0.0;q=0.6,application/vnd.google.protobuf;"
+         "proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.5,*/*;q=0.1",
+         METRICS_OPENMETRICS},
+        {"application/openmetrics-text, application/vnd.google.protobuf ; encoding = \"delimited\""
+         " ; proto=io.prometheus.client.MetricFamily",
+         METRICS_PROTOBUF},
+        {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+         METRICS_TEXT},
+        {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily", METRICS_TEXT},
+        {"application/vnd.google.protobuf;proto=other;encoding=delimited", METRICS_TEXT},
+        {"application/vnd.google.protobuf", METRICS_TEXT},
+        {"application/*", METRICS_TEXT},
         {"application/openmetrics-text;q=nonsense", METRICS_TEXT},
         {",;=,;;q=,\"", METRICS_TEXT},
     };

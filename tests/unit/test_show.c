@@ -87,7 +87,8 @@ static const char everything[] =
     "    pin_sha256: 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
     "    promise: {addresses: [192.0.2.1], max_lag: 3s}\n"
     "  - {name: told, host: h, user: u, maintenance: 'false', session: [{idle: 1m, name: '7'}]}\n"
-    "  - {name: off, host: h, user: u, login: false, policy: false, promise: null}\n";
+    "  - {name: off, host: h, user: u, login: false, policy: false, promise: null}\n"
+    "histograms: both\n";
 
 static void test_where_values_come_from(void **state)
 {
@@ -174,6 +175,7 @@ static void test_it_loads_again(void **state)
     assert_int_equal(first->n_servers, second->n_servers);
     assert_int_equal(second->settings.max_in_flight, 77);
     assert_int_equal(second->settings.n_buckets, 2);
+    assert_int_equal(second->settings.histograms, HISTOGRAMS_BOTH);
     for (size_t i = 0; i < first->n_servers; i++) {
         const struct server *a = &first->servers[i], *b = &second->servers[i];
 

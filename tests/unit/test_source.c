@@ -190,6 +190,8 @@ static const char *const clashes[][2] = {
                                "for the whole exporter"},
     {"histogram_buckets: [1]", "/2.yml:1:20: histogram_buckets: already given in %s/1.yml on line "
                                "4; it holds for the whole exporter"},
+    {"histograms: native", "/2.yml:1:13: histograms: already given in %s/1.yml on line 5; it holds "
+                           "for the whole exporter"},
     {"clusters: [{name: b, host: '{x}'}]",
      "/2.yml:1:28: host: unknown placeholder {x}; known here: {cluster}, {endpoint}, {host}, "
      "{port}, {dbname}, {user}; a brace itself is written \"{{\" or \"}}\" (endpoint \"default\" "
@@ -204,7 +206,7 @@ static void test_twice_over_files(void **state)
 
     put(w, "1.yml",
         "clusters: [{name: a, host: h}]\ntemplates: {t: {}}\nlimits: {}\n"
-        "histogram_buckets: [1]\n");
+        "histogram_buckets: [1]\nhistograms: both\n");
     for (size_t i = 0; i < sizeof clashes / sizeof *clashes; i++) {
         char expected[512];
 

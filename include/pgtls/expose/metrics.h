@@ -1,5 +1,6 @@
 #pragma once
-/* The metric contract and its exposition, in Prometheus text 0.0.4 and OpenMetrics 1.0.
+/* The metric contract and its exposition, in Prometheus text 0.0.4, OpenMetrics 1.0 and Prometheus
+ * protobuf, which alone can tell native histograms.
  *
  * Family-major over a static catalogue: outer loop the families, inner loop the servers. The body
  * is produced piece by piece, never whole in memory; each server's lock is held only while one
@@ -12,12 +13,13 @@
 
 struct buf;
 
-enum metrics_format { METRICS_TEXT, METRICS_OPENMETRICS };
+enum metrics_format { METRICS_TEXT, METRICS_OPENMETRICS, METRICS_PROTOBUF };
 
 /* The Content-Type of a format. */
 const char *metrics_content_type(enum metrics_format format);
 
-/* Chooses by an Accept header (q-values; NULL: text). OpenMetrics 1.0.0 and 0.0.1 are known. */
+/* Chooses by an Accept header (q-values; NULL: text). OpenMetrics 1.0.0 and 0.0.1 are known, and
+ * delimited protobuf of io.prometheus.client.MetricFamily. */
 enum metrics_format metrics_negotiate(const char *accept);
 
 /* One scrape in progress. Holds a reference on the view. */

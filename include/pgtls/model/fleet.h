@@ -6,6 +6,7 @@
  * from the main thread. Each server has its own short lock; the list of servers is an immutable,
  * counted view, so that a reload never waits for a scrape nor a scrape for a reload. */
 #include "pgtls/model/history.h"
+#include "pgtls/model/native_histogram.h"
 #include "pgtls/model/observation.h"
 #include "pgtls/model/server.h"
 
@@ -13,10 +14,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A classic histogram; upper bounds are the settings'. Units are seconds. */
+/* A histogram in seconds, as classic one whose upper bounds are the settings', and as native one
+ * where the settings want that too. What is counted is counted in both. */
 struct histogram {
     uint64_t counts[MAX_BUCKETS + 1]; /* per bucket, not cumulative; the last is +Inf */
     double sum;
+    struct native_histogram *native; /* the server state's; NULL: nothing is in it */
 };
 
 enum state { STATE_UNKNOWN, STATE_UP, STATE_DOWN, STATE_COUNT };
@@ -160,8 +163,9 @@ void fleet_free(struct fleet *fleet);
 
 /* Makes `set` what is watched. Servers that stay (server_same) keep their state and counters, new
  * ones start at 0, the others go when their last reader lets go. Histograms restart at 0 when the
- * bucket bounds changed: counts under other bounds mean nothing. Takes its own reference on the
- * set. False when out of memory: the old set stays in force. Call from one thread only. */
+ * bucket bounds changed, or the kinds that are kept: counts under other bounds mean nothing. Takes
+ * its own reference on the set. False when out of memory: the old set stays in force. Call from one
+ * thread only. */
 bool fleet_set(struct fleet *fleet, struct endpoint_set *set);
 
 /* The present view; give it back with fleet_view_unref. Never NULL after the first fleet_set. */

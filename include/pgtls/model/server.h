@@ -112,11 +112,15 @@ struct endpoint {
     size_t first_server, n_servers; /* a slice of the set's servers */
 };
 
+/* Which kinds of histograms are kept and told. */
+enum histograms { HISTOGRAMS_CLASSIC, HISTOGRAMS_BOTH, HISTOGRAMS_NATIVE };
+
 /* Settings of the whole exporter that come from the configuration file. */
 #define MAX_BUCKETS 16
 struct settings {
     double buckets[MAX_BUCKETS]; /* upper bounds in seconds, ascending, without +Inf */
     size_t n_buckets;
+    enum histograms histograms;
     size_t max_in_flight;              /* probes, in all */
     size_t max_in_flight_per_address;  /* 0: no cap */
     size_t max_connections_per_second; /* new ones; 0: no cap */

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct native_histogram;
+
 #define MAX_SESSIONS 4
 
 /* As configured. */
@@ -48,6 +50,7 @@ struct session_state {
     uint64_t drops[SESSION_END_COUNT];
     uint64_t lifetime[SESSION_BUCKETS + 1], idle[SESSION_BUCKETS + 1]; /* per bucket */
     int64_t lifetime_sum_ns, idle_sum_ns;
+    struct native_histogram *lifetime_native, *idle_native; /* as in struct histogram */
     struct session_drop last;
     int64_t last_realtime_ns; /* of the latest drop; 0: none */
 };
