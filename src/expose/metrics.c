@@ -11,6 +11,9 @@
 /* A piece ends with the first item that goes past this. */
 #define PIECE_BYTES ((size_t)32 * 1024)
 
+#define PROTOBUF_TYPE                                                                              \
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+
 struct exposition {
     struct fleet_view *view;
     struct process_facts process;
@@ -32,8 +35,7 @@ const char *metrics_content_type(enum metrics_format format)
     static const char *const types[] = {
         [METRICS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
         [METRICS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        [METRICS_PROTOBUF] = "application/vnd.google.protobuf; "
-                             "proto=io.prometheus.client.MetricFamily; encoding=delimited",
+        [METRICS_PROTOBUF] = PROTOBUF_TYPE,
     };
 
     return types[format];
