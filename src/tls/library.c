@@ -166,7 +166,8 @@ OSSL_LIB_CTX *library_new(void)
 
 void library_free(OSSL_LIB_CTX *context)
 {
-    /* Freeing the context does not give back what loading took; loading again finds the provider. */
+    /* Freeing the context does not give back what loading took; loading again finds the provider.
+     */
     OSSL_PROVIDER *provider = context ? OSSL_PROVIDER_load(context, NAME) : NULL;
 
     for (int taken = 2; provider && taken > 0; taken--)
