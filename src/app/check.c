@@ -48,15 +48,18 @@ static bool check_config(const struct flags *flags, struct shard shard)
 {
     struct config_messages messages = {0};
     struct endpoint_set *set = setup_load(flags, false, &messages);
+    char modules[48];
 
     setup_print_messages(&messages);
     if (set) {
-        printf("%s: good: %zu endpoint%s, %zu server%s, %zu warning%s\n",
+        snprintf(modules, sizeof modules, ", %zu module%s", set->n_modules,
+                 set->n_modules == 1 ? "" : "s");
+        printf("%s: good: %zu endpoint%s, %zu server%s%s, %zu warning%s\n",
                flags->n_config_files > 1 ? "configuration"
                : flags->config_file      ? flags->config_file
                                          : "DATABASE_URL",
                set->n_endpoints, set->n_endpoints == 1 ? "" : "s", set->n_servers,
-               set->n_servers == 1 ? "" : "s", messages.warnings,
+               set->n_servers == 1 ? "" : "s", set->n_modules > 0 ? modules : "", messages.warnings,
                messages.warnings == 1 ? "" : "s");
         print_part(set, flags, shard);
     } else {

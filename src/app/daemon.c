@@ -171,12 +171,14 @@ static bool all_files_good(const struct daemon *d)
 
 static void tell_loaded(const struct daemon *d, const struct endpoint_set *set)
 {
-    char endpoints[24], servers[24], shard[32];
+    char endpoints[24], servers[24], modules[24], shard[32];
 
     snprintf(endpoints, sizeof endpoints, "%zu", set->n_endpoints);
     snprintf(servers, sizeof servers, "%zu", set->n_servers);
+    snprintf(modules, sizeof modules, "%zu", set->n_modules);
     snprintf(shard, sizeof shard, "%u/%u", d->self.shard.ordinal, d->self.shard.total);
     LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers},
+        {"modules", set->n_modules > 0 ? modules : NULL},
         {"shard", d->self.shard.total > 1 ? shard : NULL});
     if (set->n_servers == 0 && d->self.shard.total > 1)
         LOG(WARN, "No cluster of the configuration belongs to this shard", {"shard", shard});

@@ -65,8 +65,9 @@ static bool read_timeout(const struct site *site, const char *header, int64_t *t
     seconds = strtod(header, &end);
     if (end == header || *end != '\0' || !isfinite(seconds) || seconds < 0)
         return false;
-    if (seconds > 0 && seconds < (double)DEFAULT_TIMEOUT_NS / NS_PER_S)
-        *timeout_ns = (int64_t)(seconds * NS_PER_S);
+    if (seconds <= 0 || seconds >= (double)DEFAULT_TIMEOUT_NS / NS_PER_S)
+        return true; /* as good as none */
+    *timeout_ns = (int64_t)(seconds * NS_PER_S);
     /* Who waits hardly longer than that gets half of it. */
     *timeout_ns -= *timeout_ns >= 2 * offset_ns ? offset_ns : *timeout_ns / 2;
     return true;

@@ -108,9 +108,10 @@ const char *target_rule_parse(const char *text, struct target_rule *rule, const 
         return NULL;
     if (!only(host, len, NAME_CHARACTERS "*"))
         return "is neither a host's name (* stands for any characters) nor a block of addresses";
-    if (ends_like_an_address(host, len))
-        return "looks like an address and is none; names that an address could fit are not "
-               "patterns: write a block, such as 192.0.2.0/24";
+    if (ends_like_an_address(host, len) ||
+        (only(host, len, "0123456789.*") && !only(host, len, ".*")))
+        return "looks like an address and is none; of addresses write a block, such as "
+               "192.0.2.0/24";
     *name = host;
     *name_len = len;
     return NULL;
