@@ -16,7 +16,7 @@ from lab.servers import ROOT
 
 EXAMPLE = ROOT / "docs" / "examples" / "pgtls.yml"
 LANGUAGES = {"sh", "yaml", "json", "promql", "sql", "console", "text", "python", ""}
-OURS = {"defaults", "templates", "clusters", "discovery", "modules", "limits", "histogram_buckets"}
+OURS = {"defaults", "templates", "clusters", "discovery", "modules", "limits", "histogram_buckets", "histograms"}
 ALERTMANAGER = {"global", "route", "receivers", "inhibit_rules"}
 PROMETHEUS = {"global", "scrape_configs", "rule_files", "alerting", "storage", "remote_write"}
 HEALTH = json.loads((ROOT / "docs" / "health.schema.json").read_text())
