@@ -128,9 +128,9 @@ def test_yaml_loads(snippet, tmp_path):
         load(document, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["pgtls.yml", "templates.yml"])
-def test_the_examples_load_without_a_warning(name, tmp_path):
-    load_by_exporter(yaml.safe_load((EXAMPLE.parent / name).read_text()), tmp_path)
+@pytest.mark.parametrize("path", sorted(EXAMPLE.parent.glob("*.yml")), ids=lambda path: path.name)
+def test_the_examples_load_without_a_warning(path, tmp_path):
+    load(yaml.safe_load(path.read_text()), tmp_path)
 
 
 # PromQL and JSON
@@ -142,14 +142,28 @@ def names():
     return set(re.findall(r"\b(?:pgtls|process)_\w+", listed))
 
 
+@pytest.fixture(scope="module")
+def prometheus(daemon, scratch):
+    """A real one that knows the daemon: what parses may still fail when it meets series."""
+    targets = [{"targets": [daemon.addresses[0]], "labels": {"pod": f"pgtls-{n}", "instance": f"pgtls-{n}:10432"}}
+               for n in range(2)]
+    with servers.Prometheus(scratch / "prometheus", {"global": {"scrape_interval": "1s"}, "scrape_configs": [
+            {"job_name": "pgtls", "static_configs": targets}]}) as watcher:
+        watcher.start()
+        process.wait_for(lambda: len(watcher.query("pgtls_up")) == 2, 60, "two exporters")
+        yield watcher
+
+
 @named(snippets.snippets("promql"))
-def test_promql_parses_and_names_real_metrics(snippet, tmp_path, names):
+def test_promql_runs_and_names_real_metrics(snippet, tmp_path, names, prometheus):
     text = re.sub(r"^#.*\n", "", snippet.text, flags=re.M)
     expressions = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     rules = [{"record": f"docs:snippet:{number}", "expr": part} for number, part in enumerate(expressions)]
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "docs", "rules": rules}]}))
     good(run("promtool", "check", "rules", file))
+    for expression in expressions:
+        prometheus.query(expression)  # an error of execution is an HTTP status
     used = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in re.findall(r"\bpgtls_\w+", text)}
     assert used - names == set()
 
