@@ -1,6 +1,7 @@
 /* Files that somebody else names. */
 #include "pgtls/base/file.h"
 
+#include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 
 #include <errno.h>
@@ -98,4 +99,13 @@ uint64_t file_fingerprint(uint64_t hash, const char *path)
     hash = hash_number(hash, (uint64_t)st.st_size);
     hash = hash_number(hash, (uint64_t)st.st_mtim.tv_sec);
     return hash_number(hash, (uint64_t)st.st_mtim.tv_nsec);
+}
+
+int64_t file_age_ns(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return INT64_MAX;
+    return clock_realtime_ns() - (st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec);
 }

@@ -3,6 +3,7 @@
 
 #include "files.h"
 #include "pgtls/base/arena.h"
+#include "pgtls/base/file.h"
 #include "pgtls/base/str.h"
 #include "web_values.h"
 
@@ -58,6 +59,8 @@ static void read_path(reading *r, const char *what, const struct yaml_node *valu
     if (!web_text(r, what, value, &path) || !*path)
         return;
     to->key = what;
+    to->line = value->at.line;
+    to->column = value->at.column;
     to->path =
         *path == '/' ? path : arena_printf(r->arena, "%s%s", value->at.origin->directory, path);
     if (!to->path)
@@ -72,8 +75,11 @@ static void read_pem(reading *r, const char *what, const struct yaml_node *value
     if (!web_text(r, what, value, &text) || !*text)
         return;
     to->text = text;
-    if (!to->path)
-        to->key = what;
+    if (to->path)
+        return; /* the file counts */
+    to->key = what;
+    to->line = value->at.line;
+    to->column = value->at.column;
 }
 
 static void read_cert_file(reading *r, const char *what, const struct yaml_node *value)
@@ -241,7 +247,7 @@ static void check_tls(reading *r, const struct yaml_node *section)
 
     c->tls = c->tls || given(&c->cert) || given(&c->key) || given(&c->client_ca);
     if (!c->tls) {
-        if (section->n > 0)
+        if (section->n > 0 && r->report->messages->errors == 0)
             report_warning(r->report, section->at,
                            "neither a certificate nor a key: this is served without TLS");
         return;
@@ -261,8 +267,8 @@ static void check_tls(reading *r, const struct yaml_node *section)
                      "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert or "
                      "RequireAnyClientCert");
     if (c->min_version > c->max_version)
-        report_warning(r->report, section->at,
-                       "min_version is above max_version: no client can connect");
+        report_error(r->report, section->at,
+                     "min_version is above max_version: no client could connect");
     if (c->client_auth == WEB_CLIENT_REQUIRE_ANY)
         report_warning(r->report, section->at,
                        "RequireAnyClientCert takes certificates that anybody may have made; "
@@ -474,19 +480,29 @@ struct web_config *web_config_load_text(const char *name, const char *text, size
     return NULL;
 }
 
+static struct web_config *refuse_file(const char *path, const char *why,
+                                      struct config_messages *messages)
+{
+    struct report report;
+
+    report_start(&report, path, messages);
+    report_error(&report, (struct place){0}, "%s", why);
+    return NULL;
+}
+
+/* Regular files only: an empty pipe would read as a configuration that asks for nothing. */
 struct web_config *web_config_load(const char *path, struct config_messages *messages)
 {
-    struct bytes bytes = file_read(path);
-    struct web_config *config = NULL;
+    struct web_config *config;
+    struct bytes bytes;
+    char why[512];
 
-    if (bytes.text) {
-        config = web_config_load_text(path, bytes.text, bytes.len, messages);
-    } else {
-        struct report report;
-
-        report_start(&report, path, messages);
-        report_error(&report, (struct place){0}, "%s", bytes.trouble);
-    }
+    if (!file_check(path, WEB_CONFIG_MAX_BYTES, why, sizeof why))
+        return refuse_file(
+            path, why + (strncmp(why, path, strlen(path)) == 0 ? strlen(path) + 2 : 0), messages);
+    bytes = file_read(path);
+    config = bytes.text ? web_config_load_text(path, bytes.text, bytes.len, messages)
+                        : refuse_file(path, bytes.trouble, messages);
     bytes_free(&bytes);
     return config;
 }

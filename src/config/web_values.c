@@ -3,6 +3,7 @@
 #include "web_values.h"
 
 #include "pgtls/base/arena.h"
+#include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 
@@ -12,9 +13,11 @@
 #define MAX_INTERVAL_NS (24 * 3600 * NS_PER_S)
 #define MAX_BURST       1000000
 #define SHOWN           64
+#define FEW             8
 
 /* bcrypt: "$2y$10$", 22 letters of salt, 31 of hash. */
 #define BCRYPT_MIN_BYTES 59
+#define BCRYPT_REST      53 /* behind the cost */
 #define BCRYPT_LOW_COST  4
 #define BCRYPT_HIGH_COST 31
 /* Each step doubles the work; at this one a check takes about as long as Prometheus waits. */
@@ -116,11 +119,27 @@ bool web_count(struct web_reading *r, const char *what, const struct yaml_node *
     return false;
 }
 
+/* Says what is near, or all there are if they are few. */
+static void refuse_name(struct web_reading *r, const char *what, const struct yaml_node *node,
+                        const char *const *names, size_t n)
+{
+    struct buf b = BUF_INIT(512);
+    const char *nearest = str_nearest(node->text, names, n);
+    char shown[SHOWN];
+
+    str_clean(shown, sizeof shown, node->text, node->len);
+    if (nearest)
+        buf_addf(&b, "; did you mean \"%s\"?", nearest);
+    for (size_t i = 0; !nearest && i < n && n <= FEW; i++)
+        buf_addf(&b, "%s%s", i > 0 ? ", " : "; there are ", names[i]);
+    report_error(r->report, node->at, "%s: \"%s\" is not known here%s", what, shown, buf_text(&b));
+    buf_deinit(&b);
+}
+
 bool web_name(struct web_reading *r, const char *what, const struct yaml_node *node,
               const char *const *names, size_t n, size_t *to)
 {
-    char shown[SHOWN];
-    const char *text, *nearest;
+    const char *text;
 
     if (!web_text(r, what, node, &text))
         return false;
@@ -130,14 +149,11 @@ bool web_name(struct web_reading *r, const char *what, const struct yaml_node *n
             return true;
         }
     }
-    str_clean(shown, sizeof shown, text, strlen(text));
-    nearest = str_nearest(text, names, n);
-    report_error(r->report, node->at, "%s: \"%s\" is not known here%s%s%s", what, shown,
-                 nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+    refuse_name(r, what, node, names, n);
     return false;
 }
 
-static const char *wrong_hash(const char *hash, unsigned *cost)
+static const char *wrong_hash(const char *hash, unsigned *cost, bool *can_match)
 {
     const char *at = hash + 3;
 
@@ -150,6 +166,7 @@ static const char *wrong_hash(const char *hash, unsigned *cost)
     at += hash[2] != '$';
     if (!isdigit((unsigned char)at[0]) || !isdigit((unsigned char)at[1]))
         return "a bcrypt hash without a cost of two digits";
+    *can_match = at[2] == '$' && strlen(at + 3) == BCRYPT_REST;
     *cost = (unsigned)((at[0] - '0') * 10 + at[1] - '0');
     if (*cost < BCRYPT_LOW_COST || *cost > BCRYPT_HIGH_COST)
         return "a bcrypt hash whose cost is not between 4 and 31";
@@ -162,12 +179,13 @@ bool web_hash(struct web_reading *r, const struct yaml_node *user, const struct 
 {
     char shown[SHOWN];
     const char *wrong;
+    bool can_match = true;
     unsigned cost = 0;
 
     str_clean(shown, sizeof shown, user->text, user->len);
     if (!web_text(r, "the hash of a password", node, to))
         return false;
-    wrong = wrong_hash(*to, &cost);
+    wrong = wrong_hash(*to, &cost, &can_match);
     if (wrong) {
         report_error(r->report, node->at,
                      "the password of \"%s\": %s; make one with: htpasswd -nBC 10 \"\" | tr -d "
@@ -175,6 +193,10 @@ bool web_hash(struct web_reading *r, const struct yaml_node *user, const struct 
                      shown, wrong);
         return false;
     }
+    if (!can_match)
+        report_warning(r->report, node->at,
+                       "the password of \"%s\": its hash is not complete, no password will do",
+                       shown);
     if (cost >= BCRYPT_SLOW_COST)
         report_warning(r->report, node->at,
                        "the password of \"%s\": its hash has cost %u, and to check it takes "

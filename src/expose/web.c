@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SETTLE_NS NS_PER_S
+
 struct web_state {
     atomic_int references;
     struct web_config *config;
@@ -40,16 +42,42 @@ struct web {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+/* The i'th file that a configuration names, NULL for none; there are N_NAMED of them. */
+#define N_NAMED 3
+static const char *named_file(const struct web_config *config, size_t i)
+{
+    const char *const paths[N_NAMED] = {config->cert.path, config->key.path,
+                                        config->client_ca.path};
+
+    return paths[i];
+}
+
 /* A fingerprint goes on with the files that `config` names. */
 static uint64_t add_named(uint64_t hash, const struct web_config *config)
 {
-    const struct web_pem *const pems[] = {&config->cert, &config->key, &config->client_ca};
-
-    for (size_t i = 0; i < sizeof pems / sizeof *pems; i++) {
-        if (pems[i]->path)
-            hash = file_fingerprint(hash, pems[i]->path);
+    for (size_t i = 0; i < N_NAMED; i++) {
+        if (named_file(config, i))
+            hash = file_fingerprint(hash, named_file(config, i));
     }
     return hash;
+}
+
+/* Somebody may still be writing what was written a moment ago, and the first half of a file can be
+ * good YAML that asks nobody for a password. A date in the future says nothing. */
+static bool is_settled(const char *path)
+{
+    int64_t age_ns = file_age_ns(path);
+
+    return age_ns >= SETTLE_NS || age_ns <= -SETTLE_NS;
+}
+
+static bool are_settled(const struct web *web, const struct web_config *config)
+{
+    bool settled = is_settled(web->path);
+
+    for (size_t i = 0; i < N_NAMED; i++)
+        settled = settled && (!named_file(config, i) || is_settled(named_file(config, i)));
+    return settled;
 }
 
 static void state_free(struct web_state *state)
@@ -66,7 +94,7 @@ static struct web_state *state_new(struct web_config *config, char *error, size_
     struct web_state *state = calloc(1, sizeof *state);
 
     if (!state) {
-        snprintf(error, size, "out of memory");
+        snprintf(error, size, "%s: out of memory", config->path);
         return NULL;
     }
     atomic_init(&state->references, 1);
@@ -81,11 +109,11 @@ static struct web_state *state_new(struct web_config *config, char *error, size_
     return state;
 }
 
-static void add_error(struct config_messages *messages, const char *path, const char *why)
+static void add_error(struct config_messages *messages, const char *error)
 {
-    char *text = NULL;
+    char *text = messages->n < CONFIG_MAX_MESSAGES ? strdup(error) : NULL;
 
-    if (messages->n < CONFIG_MAX_MESSAGES && asprintf(&text, "%s: %s", path, why) >= 0)
+    if (text)
         messages->items[messages->n++] =
             (struct config_message){CONFIG_ERROR, text, CONFIG_ALL_INPUTS, false};
     messages->errors++;
@@ -105,12 +133,12 @@ static struct web_state *read_state(struct web *web, struct config_messages *mes
     web->fingerprint = named ? add_named(now, named) : now;
     if (config && web->current && config->tls != (web->current->tls != NULL))
         snprintf(error, sizeof error,
-                 "TLS %s: that takes a restart; until then all stays as it was",
+                 "%s: TLS %s: that takes a restart; until then all stays as it was", web->path,
                  config->tls ? "is to be switched on" : "is to be switched off");
     else if (config)
         state = state_new(config, error, sizeof error);
     if (config && !state)
-        add_error(messages, web->path, error);
+        add_error(messages, error);
     web_config_free(web->tried);
     web->tried = state ? NULL : config;
     return state;
@@ -161,7 +189,7 @@ static void look(struct web *web)
     struct config_messages messages = {0};
     struct web_state *state;
 
-    if (now == web->fingerprint)
+    if (now == web->fingerprint || !are_settled(web, named))
         return;
     state = read_state(web, &messages);
     if (state)
@@ -179,7 +207,7 @@ struct web *web_new(const char *path, struct self *self, struct config_messages 
     struct web_state *state;
 
     if (!web) {
-        add_error(messages, path, "out of memory");
+        add_error(messages, "web configuration: out of memory");
         return NULL;
     }
     pthread_mutex_init(&web->lock, NULL);
@@ -187,7 +215,7 @@ struct web *web_new(const char *path, struct self *self, struct config_messages 
     web->path = strdup(path);
     web->auth = auth_new(&self->web_password_checks);
     if (!web->path || !web->auth) {
-        add_error(messages, path, "out of memory or threads");
+        add_error(messages, "web configuration: out of memory or threads");
         web_free(web);
         return NULL;
     }

@@ -41,7 +41,7 @@ struct auth {
     struct memory right, wrong;
     struct question *first;   /* who waits, in the order they came */
     struct question *current; /* whose turn it is: the thread's, no longer in the list */
-    size_t waiting;           /* in the list */
+    size_t waiting;           /* all of these */
     _Atomic uint64_t *computed;
     bool closed;
     bool telling; /* the thread is calling somebody back */
@@ -191,10 +191,10 @@ static void serve_one(struct auth *auth)
     enum web_verdict verdict;
 
     auth->first = q->next;
-    auth->waiting--;
     auth->current = q;
     verdict = answer(auth, q);
     auth->current = NULL;
+    auth->waiting -= !auth->closed;
     if (!auth->closed) { /* else he has had his answer */
         auth->telling = true;
         pthread_mutex_unlock(&auth->lock);

@@ -35,9 +35,10 @@ struct web_tls {
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
-static bool fail(char *error, size_t size, const struct web_pem *pem, const char *why)
+static bool fail(const struct web_tls *tls, const struct web_pem *pem, const char *why, char *error,
+                 size_t size)
 {
-    snprintf(error, size, "%s%s%s: %s", pem->key, pem->path ? " " : "", pem->path ? pem->path : "",
+    snprintf(error, size, "%s:%u:%u: %s: %s", tls->config->path, pem->line, pem->column, pem->key,
              why);
     return false;
 }
@@ -63,18 +64,16 @@ static bool read_file(const char *path, struct buf *to, char *error, size_t size
 }
 
 /* The PEM, wherever it stands. */
-static bool read_pem(const struct web_pem *pem, struct buf *to, char *error, size_t size)
+static bool read_pem(const struct web_tls *tls, const struct web_pem *pem, struct buf *to,
+                     char *error, size_t size)
 {
     char why[384];
 
     if (!pem->path) {
         buf_add_str(to, pem->text);
-        return !to->failed;
+        return !to->failed || fail(tls, pem, "too long", error, size);
     }
-    if (read_file(pem->path, to, why, sizeof why))
-        return true;
-    snprintf(error, size, "%s: %s", pem->key, why);
-    return false;
+    return read_file(pem->path, to, why, sizeof why) || fail(tls, pem, why, error, size);
 }
 
 static gnutls_datum_t datum_of(const struct buf *b)
@@ -90,7 +89,7 @@ static bool find_kind(struct web_tls *tls, char *error, size_t size)
     int code = gnutls_certificate_get_x509_crt(tls->credentials, 0, &chain, &n);
 
     if (code < 0 || n == 0)
-        return fail(error, size, &tls->config->cert, "no certificate in it");
+        return fail(tls, &tls->config->cert, "no certificate in it", error, size);
     code = gnutls_x509_crt_get_pk_algorithm(chain[0], NULL);
     tls->rsa = code == GNUTLS_PK_RSA || code == GNUTLS_PK_RSA_PSS;
     while (n > 0)
@@ -103,7 +102,8 @@ static bool load_key_pair(struct web_tls *tls, char *error, size_t size)
 {
     const struct web_config *c = tls->config;
     struct buf cert = BUF_INIT(PEM_MAX_BYTES), key = BUF_INIT(PEM_MAX_BYTES);
-    bool good = read_pem(&c->cert, &cert, error, size) && read_pem(&c->key, &key, error, size);
+    bool good =
+        read_pem(tls, &c->cert, &cert, error, size) && read_pem(tls, &c->key, &key, error, size);
 
     if (good) {
         gnutls_datum_t cert_pem = datum_of(&cert), key_pem = datum_of(&key);
@@ -111,11 +111,12 @@ static bool load_key_pair(struct web_tls *tls, char *error, size_t size)
                                                        GNUTLS_X509_FMT_PEM);
 
         if (code < 0) {
-            char why[256];
+            char why[1024];
 
-            snprintf(why, sizeof why, "not a certificate with the key of %s: %s",
+            snprintf(why, sizeof why, "%s%sno certificate with the key of %s: %s",
+                     c->cert.path ? c->cert.path : "", c->cert.path ? ": " : "",
                      c->key.path ? c->key.path : c->key.key, gnutls_strerror(code));
-            good = fail(error, size, &c->cert, why);
+            good = fail(tls, &c->cert, why, error, size);
         }
     }
     if (key.data)
@@ -138,13 +139,13 @@ static bool load_authorities(struct web_tls *tls, char *error, size_t size)
         gnutls_certificate_set_x509_system_trust(tls->credentials);
         return true;
     }
-    good = read_pem(pem, &text, error, size);
+    good = read_pem(tls, pem, &text, error, size);
     if (good) {
         gnutls_datum_t datum = datum_of(&text);
 
         if (gnutls_certificate_set_x509_trust_mem(tls->credentials, &datum, GNUTLS_X509_FMT_PEM) <=
             0)
-            good = fail(error, size, pem, "no certificate in it");
+            good = fail(tls, pem, "no certificate in it", error, size);
     }
     buf_deinit(&text);
     return good;
@@ -174,9 +175,10 @@ static bool prepare_policy(struct web_tls *tls, char *error, size_t size)
 
     if (good && tls->any)
         return true;
-    snprintf(error, size,
-             "tls_server_config: no cipher suite is left for these versions and a key of kind %s",
-             tls->rsa ? "RSA" : "ECDSA");
+    snprintf(
+        error, size,
+        "%s: tls_server_config: no cipher suite is left for these versions and a key of kind %s",
+        tls->config->path, tls->rsa ? "RSA" : "ECDSA");
     return false;
 }
 
@@ -185,7 +187,7 @@ struct web_tls *web_tls_new(const struct web_config *config, char *error, size_t
     struct web_tls *tls = calloc(1, sizeof *tls);
 
     if (!tls || gnutls_certificate_allocate_credentials(&tls->credentials) < 0) {
-        snprintf(error, size, "out of memory");
+        snprintf(error, size, "%s: out of memory", config->path);
         free(tls);
         return NULL;
     }

@@ -9,7 +9,7 @@
 struct web_tls;
 
 /* Reads certificate, key and authorities and prepares the policy. NULL with the reason in error:
- * which key of the configuration, which file, what is wrong. `config` must outlive it. */
+ * place in the configuration, key, file, what is wrong. `config` must outlive it. */
 struct web_tls *web_tls_new(const struct web_config *config, char *error, size_t size);
 void web_tls_free(struct web_tls *tls); /* accepts NULL */
 

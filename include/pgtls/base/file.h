@@ -15,3 +15,7 @@ int file_open(const char *path, size_t max, char *error, size_t size);
 /* A value that changes when the file may have changed: device, inode, size and time of change of
  * what the path leads to. Goes on from `hash` (STR_HASH_START), so that several make one. */
 uint64_t file_fingerprint(uint64_t hash, const char *path);
+
+/* How long ago what the path leads to was written last; negative when that lies in the future,
+ * INT64_MAX when there is nothing. */
+int64_t file_age_ns(const char *path);

@@ -53,7 +53,8 @@ extern const size_t n_web_curves;
 struct web_pem {
     const char *path; /* relative ones are made absolute to the configuration's directory */
     const char *text; /* of a key: a secret */
-    const char *key;  /* the configuration's key it stands under, for messages */
+    const char *key;  /* the configuration's key it stands under, and where: for messages */
+    unsigned line, column;
 };
 
 /* bcrypt, as the toolkit takes it: "$2" and a letter or none, "$", two digits, "$", 53 letters. */

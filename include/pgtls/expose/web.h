@@ -3,8 +3,9 @@
  * how many requests, headers.
  *
  * The file, and those with certificates and keys that it names, are looked at with every connection
- * and every request, and read again when they have changed. What has errors then is not used: what
- * was in force stays, the log says why once, and pgtls_config_file_valid of the file is 0. */
+ * and every request, and read again when they have changed and were left alone for a second. What
+ * has errors then is not used: what was in force stays, the log says why once, and
+ * pgtls_config_file_valid of the file is 0. */
 #include "pgtls/config/config.h"
 
 #include <stdbool.h>

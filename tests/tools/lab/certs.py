@@ -116,12 +116,13 @@ class Authority(Credentials):
                 .revocation_date(now - DAY).build())
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, name="localhost", hosts=HOSTS, key="ecdsa", client=False, **dates):
-        """A leaf; what a server serves with it is the leaf and the intermediates, not the root."""
+    def issue(self, name="localhost", hosts=None, key="ecdsa", client=False, **dates):
+        """A leaf, without names of hosts if it is a client's that does not say which; what a server
+        serves with it is the leaf and the intermediates, not the root."""
         own = KEYS[key]()
         purpose = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         leaf = _build(_common_name(name), own, self.certificate.subject, self.key,
-                      hosts=() if client else hosts, purposes=[purpose], **dates)
+                      hosts=hosts or (() if client else HOSTS), purposes=[purpose], **dates)
         return Credentials(leaf, own, [leaf, *(self.chain if self.parent else [])])
 
     def write_certificate(self, path):

@@ -1,5 +1,6 @@
 """The exporter under test: started on a configuration, asked over HTTP, stopped."""
 
+import base64
 import http.client
 import json
 import os
@@ -33,6 +34,11 @@ def _environment(**more):
     return clean_environment(**{**sanitizers, **more})
 
 
+def basic(user, password):
+    """The value of Authorization."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
 class Answer:
     """One HTTP answer."""
 
@@ -62,10 +68,13 @@ class UnixConnection(http.client.HTTPConnection):
 
 class Exporter:
     """A running exporter. `configuration` is a mapping, or the YAML text itself, or None (then
-    `environment` must hold DATABASE_URL)."""
+    `environment` must hold DATABASE_URL). `tls` is the context to ask it with, `authorization` the
+    user and password to say, where its web configuration wants that."""
 
     def __init__(self, directory, configuration=None, *, arguments=(), environment=None, workers=2,
-                 listen=("127.0.0.1:0",), limits=(), log_level="info", ready=True, binary=None):
+                 listen=("127.0.0.1:0",), limits=(), log_level="info", ready=True, binary=None,
+                 tls=None, authorization=None):
+        self.tls, self.authorization = tls, authorization
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.file = self.directory / "pgtls.yml"
@@ -100,6 +109,8 @@ class Exporter:
         if address.startswith("unix:"):
             return UnixConnection(address[len("unix:"):], timeout)
         host, port = address.rsplit(":", 1)
+        if self.tls:
+            return http.client.HTTPSConnection(host.strip("[]"), int(port), timeout=timeout, context=self.tls)
         return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
 
     def request(self, method, path, headers=None, body=None, address=None, timeout=10):
@@ -112,7 +123,10 @@ class Exporter:
             connection.close()
 
     def get(self, path, **headers):
-        return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        named = {k.replace("_", "-"): v for k, v in headers.items()}
+        if self.authorization:
+            named.setdefault("Authorization", basic(*self.authorization))
+        return self.request("GET", path, headers=named)
 
     def scrape(self):
         answer = self.get("/metrics")
