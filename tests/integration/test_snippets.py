@@ -264,6 +264,7 @@ class Judge:
         for url in (one for one in arguments if ":10432" in one):
             method = arguments[arguments.index("-X") + 1] if "-X" in arguments else "GET"
             path = re.sub(r"^.*?:10432", "", url) or "/"
+            path = re.sub(r"^(/health/database)/[\w-]+(/[\w-]+)?", lambda m: f"{m[1]}/orders{'/write' if m[2] else ''}", path)
             path = re.sub(r"(?<=[?&]target=)[^&]+", self.daemon.target, path)
             assert self.daemon.request(method, path).status in (200, 503), path
 

@@ -15,7 +15,7 @@ PROMPT = re.compile(r"^\$ (.*(?:\\\n.*)*)$", re.M)
 # Where pages say that files are; what is written there in a test stays in the test's directory.
 PLACES = re.compile(r"(?<![\w:.])/(etc|run|var|usr|sys|path|proc)/")
 # Readers and filters that may do their work; everything else is only recorded.
-REAL = ("awk", "basename", "cut", "grep", "head", "jq", "promtool", "sed", "sort", "tail", "tr", "uniq", "wc")
+REAL = ("awk", "basename", "cp", "cut", "grep", "head", "jq", "promtool", "sed", "sort", "tail", "tr", "uniq", "wc")
 RECORDER = """#!/bin/sh
 if [ $# -gt 0 ]; then printf '%s\\0' "$@"; fi > "$PGTLS_CALLS/${{0##*/}}.$$"
 {then}
