@@ -69,7 +69,8 @@ def keeping_up():
         (12, 9, series("Reads without a time stamp", "Answers that the kernel gave no arrival time, as a share of "
                        "probes: these durations are right only while the exporter is idle.",
                        [query("sum by (instance) (rate(pgtls_kernel_timestamps_missing_total"
-                              f"{{{SELF}}}[$__rate_interval])) / (sum by (instance) (rate(pgtls_probes_total{{{SELF}}}[$__rate_interval])) > 0)",
+                              f"{{{SELF}}}[$__rate_interval])) / "
+                              f"(sum by (instance) (rate(pgtls_probes_total{{{SELF}}}[$__rate_interval])) > 0)",
                               "{{instance}}")], "percentunit", soft_max=0.01)),
     ])
 

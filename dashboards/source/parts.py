@@ -133,7 +133,8 @@ def reduced():
 
 def stat(title, description, expr, unit="none", limits=None, to=None, loud=True, **defaults):
     """One number: what is broken now is loud, how it went is not. `to` is where more is told."""
-    options = {"reduceOptions": reduced(), "colorMode": "background_solid" if loud else "value", "graphMode": "none", "justifyMode": "auto",
+    options = {"reduceOptions": reduced(), "colorMode": "background_solid" if loud else "value",
+               "graphMode": "none", "justifyMode": "auto",
                "orientation": "auto", "textMode": "auto", "wideLayout": True,
                "showPercentChange": False, "percentChangeColorMode": "standard"}
     if to:

@@ -15,13 +15,15 @@ def now():
     return (row("What is not as it should be"), [
         (4, 4, stat("Promises broken", "Promises of endpoints that are broken now.", or_zero(f"count({kept} == 0)"),
                     limits=NOTICE)),
-        (4, 4, stat("Promises kept", "Promises of endpoints that are kept now.", or_zero(f"count({kept} == 1)"), loud=False)),
+        (4, 4, stat("Promises kept", "Promises of endpoints that are kept now.", or_zero(f"count({kept} == 1)"),
+                    loud=False)),
         (4, 4, stat("Largest lag", "How far the standby that is furthest behind is behind its primary.",
                     f"max({LAG})", "s", thresholds(GREEN, (30, YELLOW), (300, RED)), noValue="no standby",
                     decimals=1)),
         (4, 4, stat("Sessions closed", "Watched sessions that are not open now.", or_zero(f"count({OPEN} == 0)"),
                     limits=NOTICE)),
-        (4, 4, stat("Sessions open", "Watched sessions that are open now.", or_zero(f"count({OPEN} == 1)"), loud=False)),
+        (4, 4, stat("Sessions open", "Watched sessions that are open now.", or_zero(f"count({OPEN} == 1)"),
+                    loud=False)),
         (4, 4, stat("Sessions dropped", "How often, in the time shown, somebody else ended a watched session.",
                     f"round({in_range(DROPS)})", "short", NOTICE, noValue="none")),
     ])
@@ -60,7 +62,8 @@ def sessions():
                       [*NAMES, column("session", "Session", width=100),
                        column("Value #A", "State", mappings=words(_0=("closed", RED), _1=("open", GREEN)), width=90),
                        column("Value #B", "Age", unit="dtdurations", decimals=0, width=120),
-                       column("Value #C", "Drops", unit="short", limits=thresholds("transparent", (1, YELLOW)), width=80)],
+                       column("Value #C", "Drops", unit="short", limits=thresholds("transparent", (1, YELLOW)),
+                              width=80)],
                       sort="Drops", descending=True)),
         (10, 9, series("Drops by how", "close_notify and fin: somebody closed in order, as an idle timeout does. rst: "
                        "somebody forgot the connection, as a firewall or balancer does. timeout: silence. "

@@ -24,8 +24,8 @@ const item = (id: string, isCustom: boolean) => ({
 });
 const registry = new FieldConfigOptionsRegistry(() => [
   ...['unit', 'decimals', 'min', 'max', 'mappings', 'thresholds', 'color', 'links', 'noValue', 'displayName'].map((id) => item(id, false)),
-  ...['cellOptions', 'width', 'align', 'filterable', 'inspect', 'drawStyle', 'fillOpacity', 'lineWidth', 'showPoints', 'spanNulls', 'axisSoftMin', 'axisSoftMax',
-    'stacking', 'thresholdsStyle'].map((id) => item(id, true)),
+  ...['cellOptions', 'width', 'align', 'filterable', 'inspect', 'drawStyle', 'fillOpacity', 'lineWidth', 'showPoints', 'spanNulls',
+    'axisSoftMin', 'axisSoftMax', 'stacking', 'thresholdsStyle'].map((id) => item(id, true)),
 ] as any);
 
 function transformed(frames: DataFrame[], panel: Panel): DataFrame[] {
@@ -193,8 +193,9 @@ function Heat({ panel, shown }: { panel: Panel; shown: Shown }) {
     {bounds.map(({ le }, row) => { const shownText = le === Infinity ? { text: '+Inf' } : text(le);
       return <text key={le} x={left - 8} y={(bounds.length - row - 0.5) * tall + 4} textAnchor="end" fill={theme.colors.text.secondary}>
         {shownText.text}{shownText.suffix}</text>; })}
-    {cells.filter(({ count, at }) => count > 1e-9 && at + range.step <= range.end).map(({ at, row, count }) => <rect key={`${at} ${row}`} x={x(at)} y={(bounds.length - row - 1) * tall}
-      width={step} height={tall - 1} fill={`rgba(87,148,242,${0.1 + 0.9 * shade(count)})`} />)}
+    {cells.filter(({ count, at }) => count > 1e-9 && at + range.step <= range.end).map(({ at, row, count }) =>
+      <rect key={`${at} ${row}`} x={x(at)} y={(bounds.length - row - 1) * tall} width={step} height={tall - 1}
+        fill={`rgba(87,148,242,${0.1 + 0.9 * shade(count)})`} />)}
     {[0, 0.25, 0.5, 0.75].map((share) => <text key={share} x={left + share * (width - left)} y={height - 6} fill={theme.colors.text.secondary}>
       {clock(range, share)}</text>)}
   </svg>;

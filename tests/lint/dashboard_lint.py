@@ -243,6 +243,17 @@ def check_promql(boards):
             yield f"{name}:1: {where}: {problem.split('expression: ')[-1]}"
 
 
+def check_mentions(root, boards):
+    """Panels and rows that a page names, as *this*, in a line about a dashboard."""
+    titles = {panel.get("title") for _, board in boards for panel in panels(board)}
+    for path in tree.files(root, ".md", under=("docs",)):
+        for number, line in enumerate(tree.read(path).splitlines(), 1):
+            if re.search(r"(?i)\bdashboard\b", line):
+                for said in re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", line):
+                    if said not in titles:
+                        yield f"{tree.name(root, path)}:{number}: no panel is called {said!r}"
+
+
 def check(root, others=()):
     """`others` are the uids of dashboards elsewhere that links may lead to."""
     boards = [(tree.name(root, path), json.loads(tree.read(path)))
@@ -260,6 +271,7 @@ def check(root, others=()):
         for where, expr in expressions(board):
             problems += [f"{where}: {problem}" for problem in check_expression(expr)]
         yield from (f"{name}:1: {problem}" for problem in problems)
+    yield from check_mentions(root, boards)
     yield from check_promql(boards)
 
 

@@ -26,11 +26,13 @@ def rules(root):
                 yield tree.name(root, path), rule
 
 
-def dashboard_uids(root):
-    return {json.loads(tree.read(path))["uid"] for path in tree.files(root, ".json", under=("dashboards",))}
+def dashboards(root):
+    """uid → names of its variables."""
+    boards = (json.loads(tree.read(path)) for path in tree.files(root, ".json", under=("dashboards",)))
+    return {board["uid"]: {item["name"] for item in board["templating"]["list"]} for board in boards}
 
 
-def check_alert(rule, uids):
+def check_alert(rule, boards):
     notes = rule.get("annotations", {})
     if not re.fullmatch(r"Pgtls([A-Z][a-z0-9]+)+", rule["alert"]):
         yield "its name is not PgtlsCamelCase"
@@ -48,8 +50,12 @@ def check_alert(rule, uids):
     if not notes.get("runbook_url", "").endswith(f"/docs/runbooks/{rule['alert']}.md"):
         yield f"its runbook_url does not end in /docs/runbooks/{rule['alert']}.md"
     uid = re.search(r"/d/([\w-]+)", notes.get("dashboard_url", ""))
-    if not uid or uid.group(1) not in uids:
+    if not uid or uid.group(1) not in boards:
         yield "its dashboard_url names no dashboard of ours"
+        return
+    for name in re.findall(r"[?&]var-(\w+)=", notes["dashboard_url"]):
+        if name not in boards[uid.group(1)]:
+            yield f"its dashboard_url sets {name}, which {uid.group(1)} does not have"
 
 
 def check_runbooks(root, alerts):
@@ -111,12 +117,12 @@ def check_metrics(root):
 
 
 def check(root):
-    uids = dashboard_uids(root)
+    boards = dashboards(root)
     alerts = set()
     for name, rule in rules(root):
         if "alert" in rule:
             alerts.add(rule["alert"])
-            for problem in check_alert(rule, uids):
+            for problem in check_alert(rule, boards):
                 yield f"{name}:1: {rule['alert']}: {problem}"
     if not alerts:
         yield "alerts:1: there are none"

@@ -177,6 +177,10 @@ class DashboardLint(unittest.TestCase):
         self.broken(in_table(lambda found: found.append(override("Server", thresholds={"steps": []}))), "thresholds")
         self.broken(leads('/d/pgtls-latency?var-x=${__data.fields["Fault"]}'), "needs a column Fault")
         self.broken(leads("/d/elsewhere"), "no dashboard elsewhere")
+        for text, word in (("- Dashboard: *Failing now*, *Nowhere*.\n", "a.md:1: no panel is called 'Nowhere'"),
+                           ("the row *Exporter* of the dashboard\n", None)):
+            result = self.findings(self.board, **{"docs/a.md": text})
+            self.assertEqual([word in found for found in result], [True] if word else [], result)
         self.broken(leads("/d/pgtls-latency?${cluster:queryparam}"), "no variable cluster")
 
     def test_expressions(self):
@@ -275,7 +279,8 @@ class RulesLint(unittest.TestCase):
                 ("summary: A PostgreSQL endpoint is down.", "summary: '{{ $value }}'", "summary"),
                 ("$value", "$worth", "description does not use $value"),
                 ("runbooks/PgtlsEndpointDown.md", "runbooks/X.md", "runbook_url"),
-                ("/d/pgtls-overview", "/d/other", "dashboard_url"),
+                ("/d/pgtls-overview", "/d/other", "dashboard_url names no"),
+                ("?var-pg_cluster=", "?var-cluster=", "dashboard_url sets cluster"),
                 ("pgtls_endpoint_up", "pgtls_endpoint_upp", "has no pgtls_endpoint_upp")):
             self.broken(rules, old, new, word)
 
