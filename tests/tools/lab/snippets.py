@@ -2,8 +2,8 @@
 commands: they are run by a real bash, in a directory of their own, with nothing on PATH but stand-ins
 that record how they were called."""
 
-import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +69,8 @@ class Shell:
             self._stand_in(directory / "bin" / name, name)
         for script in ("packaging/quickstart.sh", "tests/run.sh", "build/dev/pgtls_docs"):
             self._stand_in(self.here / script)
-        for place in ("alerts", "docs/examples"):
-            (self.here / place).parent.mkdir(parents=True, exist_ok=True)
-            (self.here / place).symlink_to(ROOT / place)
+        for place in ("alerts", "dashboards", "docs/examples"):  # copies: a page may edit in place
+            shutil.copytree(ROOT / place, self.here / place)
         for place in ("etc/prometheus", "etc/pgtls", "run/secrets", "var/log/postgresql"):
             (directory / place).mkdir(parents=True)
 
