@@ -10,6 +10,7 @@
 
 #define SALT_BYTES 22
 #define HASH_BYTES 31
+#define COST_BYTES 3 /* "10$" */
 #define HEAD_BYTES 7 /* "$2b$10$" */
 
 static bool equal(const char *a, const char *b)
@@ -23,14 +24,15 @@ static bool equal(const char *a, const char *b)
 
 bool bcrypt_matches(const char *hash, const char *password)
 {
-    /* "$2$10$…", "$2y$10$…": what is the cost, and what follows it. */
-    const char *cost = hash + (hash[2] == '$' ? 3 : 4), *salt = cost + 3;
+    /* "$2$10$…", "$2y$10$…": how long what stands before the cost is. */
+    size_t len = strlen(hash), start = len > 2 && hash[2] == '$' ? 3 : 4;
+    const char *cost = hash + start, *salt = cost + COST_BYTES;
     char setting[HEAD_BYTES + SALT_BYTES + 1];
     struct crypt_data *data;
     const char *computed;
     bool matches;
 
-    if (strlen(hash) < 6 || strlen(salt) != SALT_BYTES + HASH_BYTES)
+    if (len != start + COST_BYTES + SALT_BYTES + HASH_BYTES)
         return false;
     data = calloc(1, sizeof *data);
     if (!data)
