@@ -230,7 +230,7 @@ def test_the_dashboards_have_a_native_twin(stored):
     """Every query of a dashboard that differs: it finds what the classic one finds."""
     native, _ = stored
     asked = 0
-    for file in sorted((ROOT / "dashboards" / "native").glob("*.json")):
+    for file in sorted((ROOT / "dashboards-native").glob("*.json")):
         ours = list(expressions(json.loads(file.read_text())))
         theirs = list(expressions(json.loads((ROOT / "dashboards" / file.name).read_text())))
         assert len(ours) == len(theirs)
