@@ -192,6 +192,7 @@ def daemon(lab, trust, shared_exporter):
     daemon = shared_exporter({
         "defaults": {**QUICK, **trusted}, "clusters": [{"name": "orders", "endpoints": {"write": endpoint_of(server)}}],
         "modules": {"default": module, "login": module}})
+    daemon.settled()
     daemon.target = f"{server.address}:{server.port}"
     return daemon
 
@@ -322,6 +323,14 @@ def test_commands_do_what_they_say(snippet, judge):
     assert calls
     for program, arguments in calls:
         judge.command(program, arguments, snippet.page)
+
+
+def test_every_path_of_the_table_answers(daemon):
+    rows = re.findall(r"^\| `(/[^`]*)` \|", (ROOT / "docs" / "flags.md").read_text(), re.M)
+    assert len(rows) == 7
+    for path in rows:
+        answer = daemon.request("POST" if path == "/-/reload" else "GET", path)
+        assert answer.status == (400 if path == "/probe" else 200), path  # which wants a target
 
 
 # Names in the text
