@@ -333,6 +333,21 @@ def test_every_path_of_the_table_answers(daemon):
         assert answer.status == (400 if path == "/probe" else 200), path  # which wants a target
 
 
+def titles(panels):
+    for panel in panels:
+        yield panel.get("title")
+        yield from titles(panel.get("panels", ()))
+
+
+def test_the_panels_that_chapters_name_exist():
+    known = {title for path in (ROOT / "dashboards").glob("*.json")
+             for title in titles(json.loads(path.read_text())["panels"])}
+    named_there = [title for path in (ROOT / "docs" / "scenarios").glob("*.md")
+                   for line in re.findall(r"^- \[Dashboards\].*(?:\n  .*)*", path.read_text(), re.M)
+                   for title in re.findall(r"\*([^*]+)\*", line)]
+    assert len(named_there) >= 8 and set(named_there) - known == set()
+
+
 # Names in the text
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in snippets.pages()])
