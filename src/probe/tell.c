@@ -2,8 +2,10 @@
 #include "tell.h"
 
 #include "pgtls/base/buf.h"
+#include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Who, and how it stands: what every line begins with. */
@@ -89,6 +91,37 @@ void tell_change(const struct server *server, struct server_state *state,
             tell_promise(server, state, status, (enum promise)i,
                          change->promises[i] == VERDICT_YES);
     }
+}
+
+/* "tcp=0.000019 ssl_request=0.000015 …" of the phases that were completed. */
+static void add_phases(struct buf *to, const struct observation *o, bool cpu)
+{
+    for (int phase = 0; phase < PHASE_COUNT; phase++) {
+        const struct phase_time *t = &o->phases[phase];
+
+        if (t->completed)
+            buf_addf(to, "%s%s=%.6f", to->len ? " " : "", phase_name((enum phase)phase),
+                     ns_to_seconds(cpu ? t->cpu_ns : t->duration_ns));
+    }
+}
+
+void tell_probe(const struct server *s, const struct observation *o)
+{
+    struct buf phases = BUF_INIT(512), cpu = BUF_INIT(512);
+    char whole[32];
+
+    if (!log_wants(LOG_LEVEL_DEBUG))
+        return;
+    add_phases(&phases, o, false);
+    add_phases(&cpu, o, true);
+    snprintf(whole, sizeof whole, "%.6f", ns_to_seconds(o->duration_ns));
+    LOG(DEBUG, "Probe is over", {"pg_cluster", s->cluster}, {"pg_endpoint", s->endpoint},
+        {"server", s->name}, {"probe", probe_kind_name(o->probe)},
+        {"address", o->address[0] ? o->address : NULL},
+        {"fault", o->fault != FAULT_NONE ? fault_row(o->fault)->id : NULL}, {"seconds", whole},
+        {"phases", buf_text(&phases)}, {"cpu", buf_text(&cpu)});
+    buf_deinit(&phases);
+    buf_deinit(&cpu);
 }
 
 void tell_certificate_file(const struct server *s, const struct certificate_file *file, bool *told)

@@ -1,6 +1,10 @@
 #pragma once
-/* What an observation changed, as lines of the log: one per change, none per probe. */
+/* What an observation changed, as lines of the log: one per change, none per probe unless
+ * everything is logged. */
 #include "pgtls/model/fleet.h"
+
+/* At level debug: every probe, with its phases and what of them was our own CPU, in seconds. */
+void tell_probe(const struct server *server, const struct observation *o);
 
 /* Says that the certificate file cannot be read, or can again; `told` is what was said last. Our
  * own side: it changes no state. */

@@ -292,6 +292,7 @@ static void fold(struct watched *w, struct probe *p)
         cut_backoff(w, now_ns);
     }
     change = fleet_apply(w->state, o, slot->interval_ns);
+    tell_probe(w->server, o);
     tell_change(w->server, w->state, o, &change);
     tell_certificate_file(w->server, o->certificate_file, &w->file_unreadable);
     want_side(w);

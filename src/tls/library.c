@@ -1,13 +1,12 @@
-/* OpenSSL's library context for handshakes, with only the decoders and ciphers that TLS needs.
+/* OpenSSL's library context for handshakes, with only what TLS needs.
  *
  * OpenSSL 3.0 prepares anew for each public key that it meets: it copies the list of everything it
  * has fetched so far, 150 algorithms of which 124 are ciphers, asks each what it is, then does the
  * same with some seventy decoders. For one certificate that is a quarter of the instructions of a
  * handshake, for a chain more. A context whose provider has the decoders of SubjectPublicKeyInfo,
- * which is how a key stands in a certificate, and the modes that cipher suites use, spares two
- * thirds of that. What is there is the default provider's own, handed through as it is: the same
- * code decodes, verifies and encrypts, and a ClientHello offers the same
- * (tests/unit/test_library.c).
+ * which is how a key stands in a certificate, and that lacks what TLS never asks for, spares three
+ * quarters of it. What is there is the default provider's own, handed through as it is: the same
+ * code decodes, verifies and encrypts, and a ClientHello offers the same, byte for byte.
  *
  * That provider lives in a context of its own, which is what its functions work with. */
 #include "library.h"
@@ -26,13 +25,23 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static OSSL_PROVIDER *whole; /* the default provider, kept for life */
 
-/* --- what is picked ----------------------------------------------------------------------------
- */
+/* --- what is picked -------------------------------------------------------------------------- */
 
+static bool begins_with_one_of(const char *names, const char *const *beginnings)
+{
+    while (*beginnings && strncmp(names, *beginnings, strlen(*beginnings)) != 0)
+        beginnings++;
+    return *beginnings != NULL;
+}
+
+/* Public keys as they stand in certificates, of the kinds that sign. */
 static bool is_for_certificates(const OSSL_ALGORITHM *decoder)
 {
+    static const char *const agreeing[] = {"DH", "X25519", "X448", NULL};
+
     return strstr(decoder->property_definition, "input=der") &&
-           strstr(decoder->property_definition, "structure=SubjectPublicKeyInfo");
+           strstr(decoder->property_definition, "structure=SubjectPublicKeyInfo") &&
+           !begins_with_one_of(decoder->algorithm_names, agreeing);
 }
 
 static bool is_for_suites(const OSSL_ALGORITHM *cipher)
@@ -48,14 +57,26 @@ static bool is_for_suites(const OSSL_ALGORITHM *cipher)
     return false;
 }
 
+/* Of the others everything is wanted but what TLS surely has no use for. */
+static bool is_for_tls(const OSSL_ALGORITHM *algorithm)
+{
+    static const char *const useless[] = {
+        "BLAKE2",  "KECCAK-KMAC", "SSKDF",   "PBKDF2",  "PKCS12KDF", "SSHKDF", "X963KDF", "KBKDF",
+        "X942KDF", "SCRYPT",      "KRB5KDF", "SIPHASH", "POLY1305",  "CMAC",   NULL};
+
+    return !begins_with_one_of(algorithm->algorithm_names, useless);
+}
+
 /* Operations that are not listed are handed through. */
 static struct picked {
     int operation;
     bool (*wanted)(const OSSL_ALGORITHM *algorithm);
     OSSL_ALGORITHM *algorithms; /* kept for life; ends with an empty one */
 } picked[] = {
-    {OSSL_OP_DECODER, is_for_certificates, NULL},
-    {OSSL_OP_CIPHER, is_for_suites, NULL},
+    {OSSL_OP_DECODER, is_for_certificates, NULL}, {OSSL_OP_CIPHER, is_for_suites, NULL},
+    {OSSL_OP_DIGEST, is_for_tls, NULL},           {OSSL_OP_KDF, is_for_tls, NULL},
+    {OSSL_OP_KEYMGMT, is_for_tls, NULL},          {OSSL_OP_KEYEXCH, is_for_tls, NULL},
+    {OSSL_OP_SIGNATURE, is_for_tls, NULL},
 };
 #define N_PICKED (sizeof picked / sizeof *picked)
 

@@ -4,7 +4,9 @@
  * costs is what OpenSSL and the kernel cost.
  *
  * Reads targets ("ADDRESS PORT" per line) from standard input, probes them in turn at an even pace,
- * prints JSON with the CPU per probe. */
+ * or as fast as it can with so many in flight, prints JSON with the CPU per probe. Asked for times,
+ * it takes them as such a loop would, when it comes round to reading: what that is worth is one of
+ * the things that are measured. */
 #include "bench.h"
 
 #include <arpa/inet.h>
@@ -32,6 +34,8 @@ struct probe {
     int fd;
     enum stage stage;
     SSL *ssl;
+    size_t target;
+    int64_t since_ns, took_ns[MESSAGE + 1];
 };
 
 struct bare {
@@ -41,6 +45,7 @@ struct bare {
     struct sockaddr_in targets[MAX_TARGETS];
     size_t n_targets;
     uint64_t started, good, failed;
+    FILE *times;
 };
 
 static const char startup[] = "\0\0\0\x27\0\x03\0\0user\0monitor\0database\0monitor\0";
@@ -65,8 +70,25 @@ static void report(const struct bare *bare, const struct probe *probe)
     ERR_clear_error();
 }
 
+/* The request of this stage's round trip left now, or its answer is here now. */
+static void lap(const struct bare *bare, struct probe *probe, enum stage stage, bool ends)
+{
+    int64_t at_ns;
+
+    if (!bare->times)
+        return;
+    at_ns = now_ns();
+    if (ends)
+        probe->took_ns[stage] += at_ns - probe->since_ns;
+    probe->since_ns = at_ns;
+}
+
 static void finish(struct bare *bare, struct probe *probe, bool good)
 {
+    if (bare->times && good)
+        fprintf(bare->times, "%zu %lld %lld %lld\n", probe->target,
+                (long long)probe->took_ns[ANSWER], (long long)probe->took_ns[HANDSHAKE],
+                (long long)probe->took_ns[MESSAGE]);
     if (good)
         SSL_shutdown(probe->ssl);
     else
@@ -99,11 +121,13 @@ static int run_stage(const struct bare *bare, struct probe *probe)
     switch (probe->stage) {
     case CONNECTING:
         n = send(probe->fd, SSL_REQUEST, SSL_REQUEST_SIZE, MSG_NOSIGNAL);
+        lap(bare, probe, ANSWER, false);
         return n == SSL_REQUEST_SIZE ? 1 : n < 0 && errno == EAGAIN ? 0 : -1;
     case ANSWER:
         n = recv(probe->fd, &byte, 1, 0);
         if (n != 1 || byte != 'S')
             return n < 0 && errno == EAGAIN ? 0 : -1;
+        lap(bare, probe, ANSWER, true);
         probe->ssl = tls_new(bare, probe->fd);
         return 1;
     case HANDSHAKE:
@@ -120,8 +144,10 @@ static int run_stage(const struct bare *bare, struct probe *probe)
     default:
         return -1;
     }
-    if (result > 0)
+    if (result > 0) {
+        lap(bare, probe, probe->stage, probe->stage != STARTUP);
         return 1;
+    }
     return SSL_get_error(probe->ssl, result) == SSL_ERROR_WANT_READ ? 0 : -1;
 }
 
@@ -142,13 +168,15 @@ static void advance(struct bare *bare, struct probe *probe)
 
 static void start(struct bare *bare)
 {
-    const struct sockaddr_in *target = &bare->targets[bare->started++ % bare->n_targets];
+    size_t which = bare->started++ % bare->n_targets;
+    const struct sockaddr_in *target = &bare->targets[which];
     struct probe *probe = calloc(1, sizeof *probe);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = probe};
     const int on = 1;
 
     if (!probe)
         die("memory");
+    probe->target = which;
     probe->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (probe->fd < 0)
         die("socket");
@@ -170,6 +198,20 @@ static void wait_until(struct bare *bare, int64_t due_ns)
 
     for (int i = 0; i < n; i++)
         advance(bare, events[i].data.ptr);
+}
+
+/* As fast as it goes, with so many in flight. */
+static void run_full(struct bare *bare, uint64_t in_flight, unsigned long seconds)
+{
+    int64_t end_ns = now_ns() + (int64_t)seconds * NS_PER_S;
+
+    while (now_ns() < end_ns) {
+        while (bare->started - bare->good - bare->failed < in_flight)
+            start(bare);
+        wait_until(bare, end_ns);
+    }
+    while (bare->good + bare->failed < bare->started && now_ns() < end_ns + PATIENCE_NS)
+        wait_until(bare, end_ns + PATIENCE_NS);
 }
 
 static void run(struct bare *bare, unsigned long rate, unsigned long seconds)
@@ -223,13 +265,16 @@ int main(int argc, char **argv)
 {
     static struct bare bare;
     unsigned long rate, seconds;
+    bool full;
     double before;
 
-    if (argc != 5) {
-        fprintf(stderr, "usage: bench_bare ROOT-CERTIFICATE HOST PER-SECOND SECONDS <TARGETS\n");
+    if (argc < 5 || argc > 6) {
+        fprintf(stderr, "usage: bench_bare ROOT-CERTIFICATE HOST PER-SECOND|xIN-FLIGHT SECONDS "
+                        "[TIMES-FILE] <TARGETS\n");
         return 2;
     }
-    rate = number(argv[3], 100000);
+    full = argv[3][0] == 'x';
+    rate = number(argv[3] + full, 100000);
     seconds = number(argv[4], 3600);
     prepare();
     read_targets(&bare);
@@ -241,8 +286,13 @@ int main(int argc, char **argv)
         die("setup");
     SSL_CTX_set_verify(bare.context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_read_ahead(bare.context, 1);
+    if (argc == 6 && !(bare.times = fopen(argv[5], "we")))
+        die(argv[5]);
     before = cpu_seconds();
-    run(&bare, rate, seconds);
+    if (full)
+        run_full(&bare, rate, seconds);
+    else
+        run(&bare, rate, seconds);
     printf("{\"good\": %llu, \"failed\": %llu, \"unfinished\": %llu, \"cpu_us_per_probe\": %.1f}\n",
            (unsigned long long)bare.good, (unsigned long long)bare.failed,
            (unsigned long long)(bare.started - bare.good - bare.failed),
