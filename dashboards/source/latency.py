@@ -1,27 +1,17 @@
 """How long each step of getting in takes, where, and since when."""
 
 from .parts import (BY_SERVER, CHOSEN, GREEN, NAMES, PHASES, RED, YELLOW, colored, column, dashboard, happened,
-                    heatmap, in_range, quantile, queries, query, row, series, stat, table, thresholds)
+                    heatmap, in_range, mean_of, quantile, queries, query, row, series, spread_of, stat, table, thresholds)
 from .shared import phases_at, probes_by_endpoint
 
+PROBE, PHASE = "pgtls_probe_duration_seconds", "pgtls_phase_duration_seconds"
+SAME = "job, instance, pg_cluster, pg_endpoint, server"
 WAIT = thresholds(GREEN, (0.5, YELLOW), (1, RED))
-
-
-def over_range(share, family, by, more=""):
-    labels = f"le, {by}" if by else "le"
-    return (f"histogram_quantile({share}, sum by ({labels}) "
-            f"(increase({family}_bucket{{{CHOSEN}{more}}}[$__range])))")
-
-
-def mean(suffix=""):
-    def part(name):
-        return f"sum by (phase) (rate(pgtls_phase_duration_seconds_{name}{{{CHOSEN}}}[$__rate_interval]{suffix}))"
-    return f"{part('sum')} / ({part('count')} > 0)"
 
 
 def waits():
     def one(title, share, probe, what):
-        return (4, 4, stat(title, what, over_range(share, "pgtls_probe_duration_seconds", "", f', probe="{probe}"'),
+        return (4, 4, stat(title, what, quantile(share, PROBE, "", f'{CHOSEN}, probe="{probe}"', "increase"),
                            "s", WAIT, noValue="none", decimals=1, loud=False))
     before = "from name resolution to the server's first message, in the time shown."
     return (row("How long a client waits"), [
@@ -35,20 +25,21 @@ def waits():
                     f"round({in_range('pgtls_tls_hello_retries_total')})", "short", thresholds(GREEN, (1, YELLOW)),
                     loud=False)),
         (4, 4, stat("Phases over a second", "Phases of servers of which 95 of 100 take more than a second at most, "
-                    "in the time shown.", "count(" + over_range(
-                        0.95, "pgtls_phase_duration_seconds", f"{BY_SERVER}, phase") + " > 1) or vector(0)",
+                    "in the time shown.", "count(" + quantile(0.95, PHASE, f"{BY_SERVER}, phase", span="increase")
+                    + " > 1) or vector(0)",
                     limits=thresholds(GREEN, (1, RED)), loud=False)),
     ])
 
 
 def by_phase():
+    waited = f'{CHOSEN}, phase=~"tls|auth"'
     own = (f"sum by (phase) (rate(pgtls_phase_client_cpu_seconds_total{{{CHOSEN}}}[$__rate_interval])) / "
-           f"(sum by (phase) (rate(pgtls_phase_duration_seconds_sum{{{CHOSEN}, phase=~\"tls|auth\"}}"
-           "[$__rate_interval])) > 0)")
+           f"((sum by (phase) (rate({PHASE}_sum{{{waited}}}[$__rate_interval])) or "
+           f"histogram_sum(sum by (phase) (rate({PHASE}{{{waited}}}[$__rate_interval])))) > 0)")
     return (row("Which step"), [
         (12, 9, colored(series("Phases, mean, stacked", "Where a connection's time goes on average: dns to startup of "
-                               "an inspect, auth and query of a login.", [query(mean(), "{{phase}}")], "s",
-                               stacked=True), **PHASES)),
+                               "an inspect, auth and query of a login.", [query(mean_of(PHASE, "phase"), "{{phase}}")],
+                               "s", stacked=True), **PHASES)),
         (12, 9, phases_at(0.95, "Phases, 95th percentile")),
         (8, 9, phases_at(0.5, "Phases, median")),
         (8, 9, phases_at(0.99, "Phases, 99th percentile")),
@@ -59,12 +50,11 @@ def by_phase():
 
 
 def where():
-    slow = over_range(0.95, "pgtls_phase_duration_seconds", f"{BY_SERVER}, phase")
-    way = (f"histogram_quantile(0.95, sum by (le, pooler) (rate(pgtls_phase_duration_seconds_bucket{{{CHOSEN}, "
-           'phase=~"startup|auth|query"}[$__rate_interval]) * on (job, instance, pg_cluster, pg_endpoint, server) '
-           f"group_left (pooler) pgtls_server_info{{{CHOSEN}}}))")
-    for said, name in (("true", "through a pooler"), ("false", "directly"), ("", "not known")):
-        way = f'label_replace({way}, "pooler", "{name}", "pooler", "{said}")'
+    slow = quantile(0.95, PHASE, f"{BY_SERVER}, phase", span="increase")
+
+    def through(pooler):
+        return quantile(0.95, PHASE, "", f'{CHOSEN}, phase=~"startup|auth|query"', among=(
+            f' and on ({SAME}) pgtls_server_info{{{CHOSEN}, pooler="{pooler}"}}'))
     return (row("Where"), [
         (12, 10, table("Slowest steps", "The phases of servers that take longest at their 95th percentile, in the "
                        "time shown.", f"topk(30, {slow} > 0)",
@@ -73,7 +63,8 @@ def where():
                        sort="95th", descending=True)),
         (12, 10, probes_by_endpoint()),
         (12, 9, series("Through a pooler and directly, 95th percentile", "The phases startup, auth and query together, "
-                       "by whether a pooler answers or PostgreSQL itself.", [query(way, "{{pooler}}")], "s")),
+                       "by whether a pooler answers or PostgreSQL itself.", queries(
+                           (through("false"), "directly"), (through("true"), "through a pooler")), "s")),
         (12, 9, series("TLS round trips in vain, by server", "Handshakes in which the server asked for another key "
                        "share.", [query(happened("pgtls_tls_hello_retries_total", "server"), "{{server}}")], "short",
                        bars=True)),
@@ -83,8 +74,7 @@ def where():
 def spread():
     def one(phase, what):
         return (12, 8, heatmap(f"{phase}: how often how long", what,
-                               f"sum by (le) (increase(pgtls_phase_duration_seconds_bucket{{{CHOSEN}, "
-                               f"phase=\"{phase}\"}}[$__rate_interval]))"))
+                               spread_of(PHASE, f'{CHOSEN}, phase="{phase}"')))
     return (row("How it is spread"), [
         one("tcp", "Connections by how long they took to set up. Two bands: two paths, or two back ends."),
         one("tls", "Handshakes by how long they took."),
@@ -94,17 +84,16 @@ def spread():
 
 
 def then():
-    def total(offset):
-        return (f"histogram_quantile(0.95, sum by (le) (rate(pgtls_probe_duration_seconds_bucket{{{CHOSEN}, "
-                f'probe="inspect"}}[$__rate_interval]{offset})))')
-    before = mean(" offset 1d")
+    def total(after):
+        return quantile(0.95, PROBE, "", CHOSEN + ', probe="inspect"', after=after)
+    before = mean_of(PHASE, "phase", after=" offset 1d")
     return (row("Now against then"), [
         (12, 9, series("Inspects, 95th percentile, against before", "Now, the same hour yesterday and a week ago.",
                        queries((total(""), "now"), (total(" offset 1d"), "a day ago"),
                                (total(" offset 1w"), "a week ago")), "s")),
         (12, 9, colored(series("Phases against yesterday", "The mean of each phase as a multiple of what it was a day "
                                "ago. Above the line: three times as slow, which the alert PgtlsLatencyRegression "
-                               "tells of.", [query(f"{mean()} / ({before} > 0)", "{{phase}}")], "short",
+                               "tells of.", [query(f"{mean_of(PHASE, 'phase')} / {before}", "{{phase}}")], "short",
                                thresholds(GREEN, (3, RED)), noValue="nothing from yesterday"), **PHASES)),
     ])
 

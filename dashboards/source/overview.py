@@ -1,7 +1,7 @@
 """What whoever was woken up opens first."""
 
 from .parts import (BY_SERVER, CHOSEN, ENDPOINTS, EXPIRY, GREEN, GREY, NAMES, RED, YELLOW, alert_list, below,
-                    column, dashboard, in_range, objective, or_zero, query, row, series, stat, table, thresholds)
+                    column, dashboard, in_range, objective, or_zero, quantile, query, row, series, stat, table, thresholds)
 from .shared import (ALARM, CONFIGURED, NOTICE, PLANNED, UP, broken_promises, closes, configuration, endpoints_over_time,
                      exporters_down, failing_now, failures_by_class, hba_rejections, internal_errors, next_expiry,
                      phases_at, probes_by_endpoint, probes_per_second, scheduler_lag, skipped_probes)
@@ -50,8 +50,7 @@ def budget():
                     "pgtls-rejections", loud=False)),
         (4, 4, stat("Time to get in", "What 95 of 100 good and bad inspects take at most, from name resolution to the "
                     "server's first message, in the time shown.",
-                    "histogram_quantile(0.95, sum by (le) (increase(pgtls_probe_duration_seconds_bucket"
-                    f"{{{CHOSEN}, probe=\"inspect\"}}[$__range])))", "s",
+                    quantile(0.95, "pgtls_probe_duration_seconds", "", CHOSEN + ', probe="inspect"', "increase"), "s",
                     thresholds(GREEN, (0.5, YELLOW), (1, RED)), "pgtls-latency", noValue="unknown", decimals=1,
                     loud=False)),
         (4, 4, next_expiry()),

@@ -42,11 +42,33 @@ def in_range(family, by="", where=CHOSEN):
     return f"sum{f' by ({by}) ' if by else ''}(increase({family}{{{where}}}[$__range]))"
 
 
-def quantile(share, family, by, where=CHOSEN):
-    """A quantile of each step; nothing, and not NaN, where nothing was measured."""
-    labels = f"le, {by}" if by else "le"
-    return (f"histogram_quantile({share}, sum by ({labels}) "
-            f"(rate({family}_bucket{{{where}}}[$__rate_interval])))")
+# Histograms are classic, or native if exporter and Prometheus agree on it: each query takes what is there.
+
+def quantile(share, family, by, where=CHOSEN, span="rate", after="", among=""):
+    """A quantile of each step, or of the time shown (`span` is increase). `after` follows the range, `among` the
+    selection."""
+    function, length = {"rate": ("rate", "$__rate_interval"), "increase": ("increase", "$__range")}[span]
+
+    def of(labels, suffix):
+        grouped = f" by ({labels})" if labels else ""
+        return (f"histogram_quantile({share}, sum{grouped} "
+                f"({function}({family}{suffix}{{{where}}}[{length}]{after}){among}))")
+    return f"({of(f'le, {by}' if by else 'le', '_bucket')} or {of(by, '')})"
+
+
+def mean_of(family, by, where=CHOSEN, after=""):
+    """The mean of each step; nothing where nothing was measured."""
+    def rate(suffix):
+        return f"sum by ({by}) (rate({family}{suffix}{{{where}}}[$__rate_interval]{after}))"
+    return (f"({rate('_sum')} / ({rate('_count')} > 0) or "
+            f"histogram_sum({rate('')}) / (histogram_count({rate('')}) > 0))")
+
+
+def spread_of(family, where=CHOSEN):
+    """How many fell into each bucket in each step, for a heatmap."""
+    classic = f"increase({family}_bucket{{{where}}}[$__rate_interval])"
+    return (f"sum by (le) ({classic}) or (sum(increase({family}{{{where}}}[$__rate_interval])) "
+            f"unless on () sum({classic}))")
 
 
 def only(chosen, by, expr):

@@ -1,7 +1,7 @@
 """Whether endpoints are what they promise to be, and what ends connections that were up."""
 
 from .parts import (BY_SERVER, CHOSEN, ENDPOINTS, GREEN, NAMES, RED, YELLOW, column, dashboard, happened, heatmap,
-                    in_range, only, or_zero, query, row, series, stat, table, thresholds, timeline, words)
+                    in_range, only, or_zero, query, row, series, spread_of, stat, table, thresholds, timeline, words)
 from .shared import NOTICE, broken_promises
 
 LAG = f"max by (server) (pgtls_replication_lag_seconds{{{CHOSEN}}})"
@@ -70,10 +70,10 @@ def sessions():
                        "server_message: the server said why.",
                        [query(happened(DROPS, "how"), "{{how}}")], "short", bars=True)),
         (12, 9, heatmap("How long dropped sessions had been idle", "A band at one height is an idle timeout of that "
-                        "length; no band, and it is something else.", "sum by (le) (increase("
-                        f"pgtls_session_idle_before_drop_seconds_bucket{{{CHOSEN}}}[$__rate_interval]))")),
+                        "length; no band, and it is something else.", 
+                        spread_of("pgtls_session_idle_before_drop_seconds"))),
         (12, 9, heatmap("How old dropped sessions were", "A band at one height is a limit of lifetime of that length.",
-                        f"sum by (le) (increase(pgtls_session_lifetime_seconds_bucket{{{CHOSEN}}}[$__rate_interval]))")),
+                        spread_of("pgtls_session_lifetime_seconds"))),
         (12, 9, series("Age of sessions", "It falls to nothing when a session is dropped: all at once is a restart, one "
                        "after another an idle timeout.", [query(age, "{{server}} {{session}}")], "s")),
         (12, 9, series("Drops by endpoint", "The same drops, by where.",

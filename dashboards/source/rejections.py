@@ -1,7 +1,7 @@
 """Who keeps clients out, and how."""
 
 from .parts import (BY_SERVER, CHOSEN, GREEN, NAMES, RED, YELLOW, colored, column, dashboard, happened, in_range,
-                    or_zero, query, row, series, stat, table, thresholds, words)
+                    or_zero, query, row, series, stat, table, words)
 from .shared import ALARM, CLASSES, closes, endpoints_over_time, failing_now, failures_by_class, hba_rejections
 
 ENDPOINT = "{{pg_cluster}}/{{pg_endpoint}}"

@@ -76,8 +76,7 @@ def phases_at(share, title):
 
 def probes_by_endpoint():
     family, by = "pgtls_probe_duration_seconds", "pg_cluster, pg_endpoint, probe"
-    slowest = (f"topk(20, histogram_quantile(0.95, sum by (le, {by}) "
-               f"(increase({family}_bucket{{{CHOSEN}}}[$__range] @ end()))))")
+    slowest = f"topk(20, {quantile(0.95, family, by, span='increase', after=' @ end()')})"
     return series("Probes, 95th percentile, by endpoint", "The whole probe, from name resolution to its "
                   "last phase, by endpoint and kind of probe. Of many, the 20 that were slowest.",
                   [query(only(slowest, by, quantile(0.95, family, by)), "{{pg_cluster}}/{{pg_endpoint}} {{probe}}")], "s")

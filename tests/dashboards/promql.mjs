@@ -51,8 +51,8 @@ function* brokenSelector(node, text, required, metrics) {
 
 function* brokenCall(node, text, required) {
   const name = text(node.getChild('FunctionIdentifier'));
-  if (name === 'histogram_quantile' && !/^[^(]*\(\s*[\d.]+\s*,\s*sum by \(le\b/.test(text(node))) {
-    yield 'histogram_quantile of what is not a sum by (le, …)';
+  if (name === 'histogram_quantile' && /_bucket/.test(text(node)) && !/^[^(]*\(\s*[\d.]+\s*,\s*sum by \(le\b/.test(text(node))) {
+    yield 'histogram_quantile of classic buckets that are no sum by (le, …)';
   }
   if (required.length && (name === 'rate' || name === 'irate') && !text(node).includes(`[${RATE_INTERVAL}]`)) {
     yield `${name} over something else than $__rate_interval`;

@@ -2,7 +2,6 @@
 endpoints of which four are down. Every query answers what it must; those that show trouble show none where
 there is none."""
 
-import json
 import re
 
 import pytest
@@ -34,36 +33,47 @@ WRONG = {
 # The numbers of the overview that say how it is.
 STATES = {"Endpoints down": 4, "Endpoints degraded": 1, "Endpoints unknown": 0, "Endpoints up": 5, "Left alone": 1,
           "Exporters down": 0}
-TIMES = {"span": 30, "rate": "10s"}
+# All that has happened since the start, so that what happens once is still there to be shown; and of late.
+LONG, SHORT = {"span": 600, "rate": "10m"}, {"span": 10, "rate": "10s"}
 
 
 @pytest.fixture(scope="module")
-def prometheus(scratch):
+def world(scratch):
     directory = scratch / "dashboards"
     directory.mkdir()
     directory.chmod(0o755)
-    with dashboards.watched(directory) as (prometheus, _, fleet):
-        # A session that is dropped, and everything known.
+    with dashboards.watched(directory) as (prometheus, exporter, fleet), \
+            dashboards.watching(directory / "native", exporter, "--enable-feature=native-histograms") as native:
+        # A session that is dropped, and everything known. The other Prometheus gets native histograms.
         process.wait_for(lambda: states(prometheus) == STATES, 60, lambda: f"the fleet to settle: {states(prometheus)}")
+        exporter.until(lambda m: m.all("pgtls_session_up") and m.value("pgtls_session_up", pg_endpoint="write") == 1, 60)
+        for one in (prometheus, native):
+            process.wait_for(lambda p=one: p.query("pgtls_session_up == 1"), 30, "the session to be scraped")
         fleet.servers["orders"].sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'monitor'")
-        process.wait_for(lambda: all(not missing(prometheus, name) for name in dashboards.NAMES), 60,
-                         lambda: f"panels to show something: {[missing(prometheus, n) for n in dashboards.NAMES]}")
-        yield prometheus
+        for one in (prometheus, native):
+            process.wait_for(lambda p=one: all(not missing(p, name) for name in dashboards.NAMES), 60,
+                             lambda p=one: f"panels to show something: {[missing(p, n) for n in dashboards.NAMES]}")
+        yield prometheus, native, exporter, fleet
+
+
+@pytest.fixture(scope="module")
+def prometheus(world):
+    return world[0]
 
 
 def states(prometheus):
-    found = {where: prometheus.query(expr) for where, expr, _ in asked("overview") if where in STATES}
+    found = {where: prometheus.query(expr) for where, expr in asked("overview", LONG) if where in STATES}
     return {where: int(result[0]["value"][1]) for where, result in found.items() if result}
 
 
-def asked(name, **variables):
+def asked(name, times, **variables):
     """What the dashboard asks; what it asks of a day or a week ago, of two seconds ago."""
-    for where, expr, instant in dashboards.expressions(dashboards.load(name), variables, **TIMES):
-        yield where, re.sub(r"offset 1[dw]", "offset 2s", expr), instant
+    for where, expr, _ in dashboards.expressions(dashboards.load(name), variables, **times):
+        yield where, re.sub(r"offset 1[dw]", "offset 2s", expr)
 
 
-def silent(prometheus, name, **variables):
-    return {where for where, expr, _ in asked(name, **variables) if not prometheus.query(expr)}
+def silent(prometheus, name, times=LONG, **variables):
+    return {where for where, expr in asked(name, times, **variables) if not prometheus.query(expr)}
 
 
 def missing(prometheus, name):
@@ -75,14 +85,34 @@ def test_every_panel_shows_something_unless_there_is_nothing_to_show(prometheus,
     assert silent(prometheus, name) - EITHER == EMPTY[name] | NOTES
 
 
+@pytest.mark.parametrize("name", dashboards.NAMES)
+def test_they_show_native_histograms_too(world, name):
+    """This Prometheus has no classic ones."""
+    native = world[1]
+    assert native.query("pgtls_phase_duration_seconds") and not native.query("pgtls_phase_duration_seconds_bucket")
+    assert silent(native, name) - EITHER == EMPTY[name] | NOTES
+
+
 @pytest.mark.parametrize("name", sorted(WRONG))
 def test_where_nothing_is_wrong_nothing_wrong_is_shown(prometheus, name):
-    well = silent(prometheus, name, pg_cluster="orders", pg_endpoint="read|pool")
+    well = silent(prometheus, name, SHORT, pg_cluster="orders", pg_endpoint="read|pool")
     assert WRONG[name] - well == set()
 
 
 def test_the_numbers_are_right(prometheus):
     assert states(prometheus) == STATES
+
+
+def test_what_fails_is_told_with_its_cause_and_how_long(prometheus):
+    (expr,) = [expr for where, expr in asked("overview", LONG) if where == "Failing now"]
+    found = {(one["metric"]["pg_cluster"], one["metric"]["pg_endpoint"]): one for one in prometheus.query(expr)}
+    assert {endpoint: (one["metric"]["phase"], one["metric"]["fault"], one["metric"].get("team"))
+            for endpoint, one in found.items()} == {
+        ("billing", "ledger"): ("auth", "password_failed", "finance"),
+        ("legacy", "write"): ("tls", "tls_version_mismatch", None),
+        ("search", "sessions"): ("startup", "ssl_closed_after_handshake", "catalogue"),
+        ("search", "write"): ("startup", "hba_no_entry_ssl", "catalogue")}
+    assert all(float(one["value"][1]) > 1 for one in found.values())
 
 
 def test_a_team_sees_its_clusters(prometheus):
@@ -116,3 +146,13 @@ def test_every_query_of_the_documents_runs(prometheus):
                 prometheus.query(expr)  # a query that does not parse, or matches many to many, is an error
                 count += 1
     assert count >= 10
+
+
+def test_what_happens_is_marked(world):
+    """Last, because the marks stay."""
+    prometheus, _, exporter, fleet = world
+    fleet.servers["orders"].set_credentials(fleet.root.issue("orders", ("orders.db.example",)))
+    fleet.servers["orders"].reload()
+    exporter.reload()
+    process.wait_for(lambda: NOTES - silent(prometheus, "overview") >= {
+        "annotation New certificates", "annotation Reloads"}, 30, "the marks")

@@ -87,18 +87,26 @@ def answers(prometheus, board, span, step, rate="15s", end=None, variables=None)
 @contextlib.contextmanager
 def watched(directory):
     """A Prometheus that watches an exporter, which watches the fleet of page_pictures.py: ten endpoints of
-    four clusters, of which four are down and one is not what it promises."""
+    four clusters, of which four are down and one is not what it promises. Who asks gets native histograms."""
     import page_pictures
     with contextlib.ExitStack() as stack:
         fleet = page_pictures.Fleet(stack, directory)
         given = page_pictures.configuration(fleet)[1]
         given["clusters"][0]["endpoints"]["write"]["policy"] = {"interval": "60s"}
+        given["histograms"] = "both"
         exporter = stack.enter_context(Exporter(directory / "exporter", given))
-        prometheus = stack.enter_context(Prometheus(directory / "prometheus", {
+        yield stack.enter_context(watching(directory / "prometheus", exporter)), exporter, fleet
+
+
+@contextlib.contextmanager
+def watching(directory, exporter, *arguments):
+    """A Prometheus that scrapes this exporter, with the shipped rules."""
+    with Prometheus(directory, {
             "global": {"scrape_interval": "1s", "evaluation_interval": "2s"},
             "rule_files": [str(ROOT / "alerts" / "pgtls.rules.yml")],
-            "scrape_configs": [{"job_name": "pgtls", "static_configs": [{"targets": [exporter.addresses[0]]}]}]}))
-        yield prometheus.start(), exporter, fleet
+            "scrape_configs": [{"job_name": "pgtls", "static_configs": [{"targets": [exporter.addresses[0]]}]}]},
+            arguments=arguments) as prometheus:
+        yield prometheus.start()
 
 
 # ---- npm -------------------------------------------------------------------------------------
