@@ -70,7 +70,7 @@ def sessions():
                        "server_message: the server said why.",
                        [query(happened(DROPS, "how"), "{{how}}")], "short", bars=True)),
         (12, 9, heatmap("How long dropped sessions had been idle", "A band at one height is an idle timeout of that "
-                        "length; no band, and it is something else.", 
+                        "length; no band, and it is something else.",
                         spread_of("pgtls_session_idle_before_drop_seconds"))),
         (12, 9, heatmap("How old dropped sessions were", "A band at one height is a limit of lifetime of that length.",
                         spread_of("pgtls_session_lifetime_seconds"))),
