@@ -170,18 +170,20 @@ void auth_ask(struct auth *auth, const struct auth_hash *hash, const struct web_
 static enum web_verdict answer(struct auth *auth, const struct question *q)
 {
     enum web_verdict verdict = recall(auth, q->seal); /* somebody may have asked the same before */
-    bool matches;
+    enum bcrypt_answer found;
+    bool right;
 
     if (verdict != WEB_UNDECIDED)
         return verdict;
     pthread_mutex_unlock(&auth->lock);
-    matches = bcrypt_matches(q->hash, q->password) && q->known;
+    found = bcrypt_check(q->hash, q->password);
     pthread_mutex_lock(&auth->lock);
     if (auth->closed)
         return WEB_BUSY;
-    atomic_fetch_add(auth->computed, 1);
-    remember(matches ? &auth->right : &auth->wrong, q->seal);
-    return matches ? WEB_WELCOME : WEB_WRONG;
+    right = found == BCRYPT_RIGHT && q->known;
+    atomic_fetch_add(auth->computed, found != BCRYPT_NO_HASH);
+    remember(right ? &auth->right : &auth->wrong, q->seal);
+    return right ? WEB_WELCOME : WEB_WRONG;
 }
 
 /* Lock held; let go of while it computes and calls back. */

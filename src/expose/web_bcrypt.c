@@ -4,6 +4,7 @@
 #include "pgtls/base/str.h"
 
 #include <crypt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,26 +23,27 @@ static bool equal(const char *a, const char *b)
     return differs == 0;
 }
 
-bool bcrypt_matches(const char *hash, const char *password)
+enum bcrypt_answer bcrypt_check(const char *hash, const char *password)
 {
     /* "$2$10$…", "$2y$10$…": how long what stands before the cost is. */
     size_t len = strlen(hash), start = len > 2 && hash[2] == '$' ? 3 : 4;
     const char *cost = hash + start, *salt = cost + COST_BYTES;
     char setting[HEAD_BYTES + SALT_BYTES + 1];
+    enum bcrypt_answer answer = BCRYPT_NO_HASH;
     struct crypt_data *data;
     const char *computed;
-    bool matches;
 
     if (len != start + COST_BYTES + SALT_BYTES + HASH_BYTES)
-        return false;
+        return BCRYPT_NO_HASH;
     data = calloc(1, sizeof *data);
     if (!data)
-        return false;
+        return BCRYPT_NO_HASH;
     snprintf(setting, sizeof setting, "$2b$%.2s$%.*s", cost, SALT_BYTES, salt);
     computed = crypt_r(password, setting, data);
-    matches = computed && strlen(computed) == HEAD_BYTES + SALT_BYTES + HASH_BYTES &&
-              equal(computed + HEAD_BYTES + SALT_BYTES, salt + SALT_BYTES);
+    if (computed && strlen(computed) == HEAD_BYTES + SALT_BYTES + HASH_BYTES)
+        answer = equal(computed + HEAD_BYTES + SALT_BYTES, salt + SALT_BYTES) ? BCRYPT_RIGHT
+                                                                              : BCRYPT_WRONG;
     str_wipe(data, sizeof *data);
     free(data);
-    return matches;
+    return answer;
 }

@@ -153,6 +153,11 @@ def test_suites(start, pki, key, named):
     default = {go for go, _ in SUITES.values() if go and "ECDHE" in go}
     expected = {suite for suite, (go, kind) in SUITES.items() if kind == key and go in (named or default)}
     assert accepted_suites(daemon, pki) == expected
+    # Who offers all of them gets one that is allowed, and not none because another looked better.
+    context = pki.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    assert connects(daemon, context) == bool(expected)
     for suite in ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"):
         host, port = daemon.addresses[0].split(":")
         curl = subprocess.run(["curl", "-sS", "--cacert", pki.directory / "ca.crt", "--tlsv1.3", "--tls13-ciphers", suite,
