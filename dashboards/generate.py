@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Writes dashboards/*.json, what differs of them for native histograms into dashboards-native/, and the
-lists at the end of docs/dashboards.md. The JSON is what is shipped; source/ is where it is edited.
+"""Writes dashboards/*.json, and the lists at the end of docs/dashboards.md. The JSON is what is shipped;
+source/ is where it is edited.
 
     dashboards/generate.py            write the files
     dashboards/generate.py --check    exit 1 if a file is not what this would write
@@ -13,13 +13,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NATIVE = HERE.parent / "dashboards-native"  # beside it: Grafana reads a directory with all that is below
 PAGE = HERE.parent / "docs" / "dashboards.md"
 MARK = "<!-- What follows is printed by dashboards/generate.py. -->"
 sys.path.insert(0, str(HERE))
 
 from source import certificates, exporter, latency, overview, promises, rejections  # noqa: E402
-from source.native import native  # noqa: E402
 
 BOARDS = {"overview": overview, "latency": latency, "rejections": rejections, "certificates": certificates,
           "promises": promises, "exporter": exporter}
@@ -53,16 +51,13 @@ def main():
     check, stale = "--check" in sys.argv[1:], False
     boards = {name: source.build() for name, source in BOARDS.items()}
     wanted = {HERE / f"{name}.json": render(board) for name, board in boards.items()}
-    wanted.update({NATIVE / f"{name}.json": render(native(board)) for name, board in boards.items()
-                   if native(board) != board})
     for path, text in {**wanted, PAGE: page(boards)}.items():
         if not check:
-            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             print(f"{path.relative_to(HERE.parent)}: not what dashboards/generate.py writes; run it")
             stale = True
-    for path in sorted({*HERE.glob("*.json"), *NATIVE.glob("*.json")} - wanted.keys()):
+    for path in sorted(set(HERE.glob("*.json")) - wanted.keys()):
         print(f"{path.relative_to(HERE.parent)}: nothing writes it")
         stale = True
     return 1 if check and stale else 0

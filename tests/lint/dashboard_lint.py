@@ -257,13 +257,11 @@ def check_mentions(root, boards):
 def check(root, others=()):
     """`others` are the uids of dashboards elsewhere that links may lead to."""
     boards = [(tree.name(root, path), json.loads(tree.read(path)))
-              for path in tree.files(root, ".json", under=("dashboards", "dashboards-native"))]
+              for path in tree.files(root, ".json", under=("dashboards",))]
     if not boards:
         yield "dashboards:1: there are none"
     uids = [board.get("uid") for _, board in boards]
-    # dashboards-native holds the same dashboards again, to be taken in place of these.
-    apart = [(name.rpartition("/")[0], board.get("uid")) for name, board in boards]
-    if len(apart) != len(set(apart)):
+    if len(uids) != len(set(uids)):
         yield "dashboards:1: two have the same uid"
     for name, board in boards:
         problems = [*check_board(board), *check_templates(board), *check_places(board),
