@@ -2,7 +2,7 @@
  * it is; libsystemd would bring four further libraries into the process for it. */
 #include "activation.h"
 
-#include "pgtls/base/str.h"
+#include "service.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -12,18 +12,6 @@
 #include <unistd.h>
 
 #define FIRST 3
-
-/* What a variable of the environment says; 0 when it is not there, or no number. */
-static int64_t take_number(const char *name)
-{
-    const char *text = getenv(name);
-    int64_t number = 0;
-
-    if (text && !str_to_i64(text, 1, INT32_MAX, &number))
-        number = 0;
-    unsetenv(name);
-    return number;
-}
 
 static bool is_listening_stream(int fd)
 {
@@ -39,7 +27,8 @@ static bool is_listening_stream(int fd)
 
 bool activation_sockets(int *sockets, size_t max, size_t *n, char *error, size_t size)
 {
-    int64_t pid = take_number("LISTEN_PID"), count = take_number("LISTEN_FDS");
+    int64_t pid = service_take_number("LISTEN_PID", INT32_MAX);
+    int64_t count = service_take_number("LISTEN_FDS", INT32_MAX);
 
     unsetenv("LISTEN_FDNAMES");
     *n = 0;

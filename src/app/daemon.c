@@ -4,7 +4,9 @@
 
 #include "activation.h"
 #include "discovery.h"
+#include "service.h"
 #include "setup.h"
+#include "watchdog.h"
 
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
@@ -41,6 +43,8 @@
 
 struct daemon {
     const struct flags *flags;
+    struct service service;
+    struct watchdog watchdog;
     struct self self;
     struct fleet *fleet;
     struct scheduler *scheduler;
@@ -180,6 +184,11 @@ static void tell_loaded(const struct daemon *d, const struct endpoint_set *set)
     LOG(INFO, "Configuration loaded", {"endpoints", endpoints}, {"servers", servers},
         {"modules", set->n_modules > 0 ? modules : NULL},
         {"shard", d->self.shard.total > 1 ? shard : NULL});
+    service_tell(&d->service, "STATUS=Watching %s server%s of %s endpoint%s%s", servers,
+                 set->n_servers == 1 ? "" : "s", endpoints, set->n_endpoints == 1 ? "" : "s",
+                 atomic_load(&d->self.reload_successful)
+                     ? ""
+                     : "; a file has errors, what it said before stays in force");
     if (set->n_servers == 0 && d->self.shard.total > 1)
         LOG(WARN, "No cluster of the configuration belongs to this shard", {"shard", shard});
 }
@@ -201,12 +210,15 @@ static void tell_fallen_back(struct daemon *d)
 
 static void tell_trouble(struct daemon *d, bool ok)
 {
-    if (ok)
+    if (ok) {
         tell_fallen_back(d);
-    else if (d->self.ready)
+    } else if (d->self.ready) {
         LOG(ERROR, "Configuration not loaded; the one before stays in force", {NULL, NULL});
-    else
+        service_tell(&d->service, "STATUS=Configuration not loaded; the one before stays in force");
+    } else {
         LOG(ERROR, "Configuration not loaded", {NULL, NULL});
+        service_tell(&d->service, "STATUS=Configuration not loaded");
+    }
 }
 
 /* Builds from what was read, and again when that says to look at files of targets, whose targets
@@ -266,17 +278,22 @@ static bool rebuild(struct daemon *d, char *reason, size_t size)
     return d->self.ready ? all : ok;
 }
 
-/* Reads the files, too. */
+/* Reads the files, too. The service manager hears of its beginning and its end. */
 static bool reload(struct daemon *d, char *reason, size_t size)
 {
     bool ok;
 
+    if (d->self.ready)
+        service_tell(&d->service, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                     (long long)(clock_monotonic_ns() / 1000));
     d->files_read = d->files_seen = config_source_fingerprint(d->source);
     d->fallen_back = 0;
     config_source_read(d->source);
     ok = rebuild(d, reason, size);
     if (atomic_load(&d->self.reload_successful))
         atomic_store(&d->self.reload_success_realtime_ns, clock_realtime_ns());
+    if (d->self.ready)
+        service_tell(&d->service, "READY=1");
     return ok;
 }
 
@@ -310,7 +327,10 @@ static void on_look(uv_timer_t *timer)
 
 static void on_end(uv_signal_t *signal, int number)
 {
+    const struct daemon *d = signal->data;
+
     LOG(INFO, "Ending", {"signal", number == SIGTERM ? "TERM" : "INT"});
+    service_tell(&d->service, "STOPPING=1\nSTATUS=Ending");
     uv_stop(signal->loop);
 }
 
@@ -457,6 +477,12 @@ static bool start(struct daemon *d)
     if (d->flags->config_watch && d->flags->config_file)
         uv_timer_start(&d->on_look, on_look, WATCH_MS, WATCH_MS);
     atomic_store(&d->self.ready, true);
+    d->watchdog.service = &d->service;
+    d->watchdog.scheduler = d->scheduler;
+    d->watchdog.requests = d->requests;
+    d->watchdog.http = d->http;
+    watchdog_start(&d->watchdog, &d->loop);
+    service_tell(&d->service, "READY=1");
     return true;
 }
 
@@ -514,6 +540,7 @@ int daemon_run(const struct flags *flags)
     if (setup_nothing_to_load(flags->config_file, "watch"))
         return 1;
     setup_process();
+    service_open(&d.service);
     self_init(&d.self);
     if (!setup_shard(flags, &d.self.shard))
         return 2;

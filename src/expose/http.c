@@ -5,6 +5,7 @@
 
 #include "http_clients.h"
 #include "http_guard.h"
+#include "http_knock.h"
 #include "http_listen.h"
 #include "http_routes.h"
 #include "http_send.h"
@@ -37,6 +38,7 @@
 struct served {
     struct listener listener;
     struct MHD_Daemon *daemon;
+    struct knock knock;
 };
 
 struct http_server {
@@ -383,6 +385,7 @@ static bool serve(struct http_server *server, char *error, size_t size)
         listener_forget(&served->listener);
         return false;
     }
+    knock_init(&served->knock);
     server->n++;
     return true;
 }
@@ -471,12 +474,28 @@ void http_server_stop(struct http_server *server, int64_t grace_ns)
     clients_wait(server->clients, grace_ns);
     for (size_t i = 0; i < server->n; i++) {
         MHD_stop_daemon(server->served[i].daemon);
+        knock_deinit(&server->served[i].knock);
         if (fds[i] >= 0)
             close(fds[i]);
     }
     clients_free(server->clients);
     free(server->telemetry_path);
     free(server);
+}
+
+void http_server_poke(struct http_server *server)
+{
+    for (size_t i = 0; i < server->n; i++)
+        knock_at(&server->served[i].knock, server->served[i].daemon);
+}
+
+const char *http_server_silent(const struct http_server *server)
+{
+    for (size_t i = 0; i < server->n; i++) {
+        if (knock_unanswered(&server->served[i].knock))
+            return server->served[i].listener.text;
+    }
+    return NULL;
 }
 
 const char *http_server_address(const struct http_server *server, size_t i)

@@ -3,10 +3,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A small file of /proc, terminated; false when it cannot be read. */
@@ -23,21 +26,32 @@ static bool read_file(const char *path, char *to, size_t size)
     return n > 0;
 }
 
-/* When the machine started, from the btime line; 0 when unknown. */
-static double boot_time(void)
+static double seconds_of(clockid_t clock)
+{
+    struct timespec now = {0};
+
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* When the machine started, from the btime line, or where a sandbox shows processes only
+ * (ProcSubset=pid), from the clocks. Once for all threads: it never changes, reading /proc/stat is
+ * not free on big machines, and two looks at the clocks come to two results. */
+static double boot;
+
+static void find_boot(void)
 {
     char line[256];
-    double seconds = 0;
     FILE *stat = fopen("/proc/stat", "re");
 
-    if (!stat)
-        return 0;
-    while (fgets(line, sizeof line, stat)) {
+    while (stat && fgets(line, sizeof line, stat)) {
         if (strncmp(line, "btime ", 6) == 0)
-            seconds = strtod(line + 6, NULL);
+            boot = strtod(line + 6, NULL);
     }
-    fclose(stat);
-    return seconds;
+    if (stat)
+        fclose(stat);
+    if (boot <= 0)
+        boot = floor(seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME));
 }
 
 /* proc(5): fields are counted from 1; the second is the command in brackets, which may hold
@@ -54,8 +68,7 @@ enum {
 
 static void read_stat(struct process_facts *facts)
 {
-    /* It never changes; reading /proc/stat is not free on big machines. */
-    static _Thread_local double boot;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     unsigned long long fields[STAT_FIELDS] = {0};
     char text[1024], *at;
     double ticks = (double)sysconf(_SC_CLK_TCK);
@@ -69,8 +82,7 @@ static void read_stat(struct process_facts *facts)
             return;
         fields[i] = strtoull(++at, NULL, 10);
     }
-    if (boot <= 0)
-        boot = boot_time();
+    pthread_once(&once, find_boot);
     facts->stat = true;
     facts->cpu_seconds = (double)(fields[STAT_UTIME] + fields[STAT_STIME]) / ticks;
     facts->start_time_seconds = boot + (double)fields[STAT_START] / ticks;

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,8 @@ struct requests {
     struct caps caps;
     struct endpoint_set *set; /* modules in force */
     struct job *jobs;
-    int64_t end_ns; /* when what is in flight is broken off; 0: not ending */
+    int64_t end_ns;     /* when what is in flight is broken off; 0: not ending */
+    _Atomic bool poked; /* and not noticed yet */
 
     pthread_mutex_t lock; /* of the mailbox */
     struct endpoint_set *letter;
@@ -380,6 +382,7 @@ static void on_wake(uv_async_t *async)
     struct asker *askers;
     bool stop;
 
+    atomic_store(&r->poked, false);
     pthread_mutex_lock(&r->lock);
     set = r->letter;
     r->letter = NULL;
@@ -462,6 +465,17 @@ struct requests *requests_start(const struct requests_options *options, char *er
         return NULL;
     }
     return r;
+}
+
+void requests_poke(struct requests *r)
+{
+    atomic_store(&r->poked, true);
+    uv_async_send(&r->wake);
+}
+
+bool requests_silent(const struct requests *r)
+{
+    return atomic_load(&r->poked);
 }
 
 void requests_use(struct requests *r, struct endpoint_set *set)

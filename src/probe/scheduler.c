@@ -49,6 +49,21 @@ unsigned scheduler_workers(const struct scheduler *s)
     return s->n;
 }
 
+void scheduler_poke(struct scheduler *s)
+{
+    for (unsigned i = 0; i < s->n; i++)
+        worker_poke(s->workers[i]);
+}
+
+int scheduler_silent(const struct scheduler *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        if (worker_silent(s->workers[i]))
+            return (int)i;
+    }
+    return -1;
+}
+
 void scheduler_watch(struct scheduler *s, struct fleet *fleet)
 {
     for (unsigned i = 0; i < s->n; i++)

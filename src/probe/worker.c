@@ -10,6 +10,7 @@
 #include "pgtls/base/str.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct worker {
     uv_async_t wake;
     uv_timer_t grace;
     struct watch_context context;
+    _Atomic bool poked; /* and not noticed yet */
 
     pthread_mutex_t lock; /* of the mailbox */
     struct fleet_view *letter;
@@ -145,6 +147,7 @@ static void on_wake(uv_async_t *async)
     struct fleet_view *letter;
     bool stop;
 
+    atomic_store(&w->poked, false);
     pthread_mutex_lock(&w->lock);
     letter = w->letter;
     w->letter = NULL;
@@ -227,6 +230,17 @@ void worker_watch(struct worker *w, struct fleet_view *view)
     w->letter = view;
     pthread_mutex_unlock(&w->lock);
     uv_async_send(&w->wake);
+}
+
+void worker_poke(struct worker *w)
+{
+    atomic_store(&w->poked, true);
+    uv_async_send(&w->wake);
+}
+
+bool worker_silent(const struct worker *w)
+{
+    return atomic_load(&w->poked);
 }
 
 void worker_stop(struct worker *w)

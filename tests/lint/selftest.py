@@ -19,6 +19,7 @@ import formatting  # noqa: E402
 import layers  # noqa: E402
 import rules_lint  # noqa: E402
 import sizes  # noqa: E402
+import units  # noqa: E402
 import words  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -295,6 +296,23 @@ class RulesLint(unittest.TestCase):
     def test_tests(self):
         self.broken("tests/alerts/endpoints.test.yml", "alertname: PgtlsServerDown", "alertname: X",
                     "PgtlsServerDown resolves")
+
+
+class UnitLint(unittest.TestCase):
+    def found(self, change=("", ""), name="pgtls_exporter.service.in"):
+        text = (ROOT / "packaging" / "systemd" / name).read_text(encoding="utf-8")
+        text = text.replace("@PGTLS_CONFIG_FILE@", "/etc/pgtls_exporter/pgtls.yml")
+        self.assertIn(change[0], text)
+        with tempfile.TemporaryDirectory() as directory:
+            unit = Path(directory, name.removesuffix(".in"))
+            unit.write_text(text.replace(*change), encoding="utf-8")
+            return "\n".join(units.check([unit], "/bin/true"))
+
+    def test_units(self):
+        self.assertEqual(self.found(), "")
+        self.assertIn("NoNewPrivilege", self.found(("NoNewPrivileges=", "NoNewPrivilege=")))
+        self.assertIn("ExecStart", self.found(("ExecStart=", "ExecStrat=")))
+        self.assertIn("Overall exposure level", self.found(("PrivateUsers=yes", "PrivateUsers=no")))
 
 
 if __name__ == "__main__":

@@ -51,6 +51,11 @@ struct http_server *http_server_start(const struct http_options *options, struct
  * NULL. */
 void http_server_stop(struct http_server *server, int64_t grace_ns);
 
+/* Is it alive? Every listener's threads are asked for a sign; then, as long as one has not given
+ * it, the address it listens on, NULL when all have. Both from one thread. */
+void http_server_poke(struct http_server *server);
+const char *http_server_silent(const struct http_server *server);
+
 /* "127.0.0.1:10432" as really bound (port 0 is replaced by the kernel's choice); i < n_addresses,
  * or n_sockets. */
 const char *http_server_address(const struct http_server *server, size_t i);

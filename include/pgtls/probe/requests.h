@@ -35,6 +35,10 @@ typedef void requests_answered(void *context, struct probe_answer *answer);
 bool requests_ask(struct requests *requests, const struct probe_question *question,
                   requests_answered *answered, void *context);
 
+/* From any thread: asks its loop for a sign of life; has it given none since? */
+void requests_poke(struct requests *requests);
+bool requests_silent(const struct requests *requests);
+
 /* Takes no further question; probes in flight have three quarters of a second to finish, then
  * everybody who waits is answered. Waits for that; asking is allowed until it is freed. Both accept
  * NULL. */

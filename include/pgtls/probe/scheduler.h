@@ -21,6 +21,11 @@ struct scheduler *scheduler_start(const struct scheduler_options *options, struc
 /* How many there are. */
 unsigned scheduler_workers(const struct scheduler *scheduler);
 
+/* Are they alive? Every worker's loop is asked for a sign; then the number of one that has not
+ * given it, -1 when all have. */
+void scheduler_poke(struct scheduler *scheduler);
+int scheduler_silent(const struct scheduler *scheduler);
+
 /* What to watch from now on: the fleet's present view. Servers that stay keep their schedule,
  * backoff and what was learned; probes of servers that go are ended. Returns at once. */
 void scheduler_watch(struct scheduler *scheduler, struct fleet *fleet);
