@@ -15,7 +15,7 @@ from lab.exporter import BINARY, QUICK, endpoint_of
 from lab.servers import ROOT
 
 EXAMPLE = ROOT / "docs" / "examples" / "pgtls.yml"
-LANGUAGES = {"sh", "yaml", "json", "promql", "sql", "console", "text", "python", ""}
+LANGUAGES = {"sh", "ini", "yaml", "json", "promql", "sql", "console", "text", "python", ""}
 OURS = {"defaults", "templates", "clusters", "discovery", "modules", "limits", "histogram_buckets", "histograms"}
 ALERTMANAGER = {"global", "route", "receivers", "inhibit_rules"}
 PROMETHEUS = {"global", "scrape_configs", "rule_files", "alerting", "storage", "remote_write"}
@@ -29,7 +29,7 @@ PROMETHEUS_FLAGS = {"--web.enable-lifecycle"}
 ELSEWHERE = set("""amtool ausearch apt-get cat cmake crontab ctest curl date dd df diff dig dmesg echo errno free getent ip
     journalctl klist kubectl ldapwhoami ldd ls mtr mv namei nft nsenter nstat openssl pgtls_exporter pg_isready pidof
     ping podman postgres printf ps psql sha256sum sleep ss ssh-keyscan sudo sysctl systemctl tcpdump timedatectl timeout
-    htpasswd tr tracepath traceroute xxd""".split())
+    dpkg htpasswd install rpm tee tr tracepath traceroute xxd""".split())
 
 
 MANIFEST_KINDS = {"deploy": "Deployment", "sts": "StatefulSet"}
@@ -58,6 +58,19 @@ def good(result):
 def test_every_block_says_what_it_is():
     unknown = [f"{one}: {one.language!r}" for one in snippets.snippets() if one.language not in LANGUAGES]
     assert unknown == []
+
+
+# Units of systemd
+
+@named(snippets.snippets("ini"))
+def test_drop_ins_are_good_for_the_unit(snippet, tmp_path):
+    """As systemd reads them, with a program in the place of ours that is there."""
+    unit = tmp_path / "pgtls_exporter.service"
+    text = (ROOT / "packaging" / "systemd" / f"{unit.name}.in").read_text()
+    unit.write_text(re.sub(r"(?m)^ExecStart=\S+.*", "ExecStart=/bin/true", text).replace("@PGTLS_CONFIG_FILE@", "/etc/x")
+                    + snippet.text)
+    said = run("systemd-analyze", "verify", "--man=no", str(unit))
+    assert (said.returncode, said.stderr) == (0, "")
 
 
 # YAML
