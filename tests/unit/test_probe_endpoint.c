@@ -30,13 +30,13 @@ static struct probe_answer *make_answer(enum request_outcome outcome)
     struct module module = {.name = "m", .server = fixture_server("modules", "m", "m")};
     struct endpoint_set *modules = fixture_set(&module.server, 1, REQUIRE_ANY);
     struct probe_answer *answer = probe_answer_new();
-    struct observation o = fixture_inspect();
+    struct observation o = outcome == REQUEST_FAILURE
+                               ? fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP)
+                               : fixture_inspect();
     struct server *server;
 
     module.server.login = false;
     assert_true(probe_answer_about(answer, modules, &module, &target, &server));
-    if (outcome == REQUEST_FAILURE)
-        o = fixture_failure(PROBE_INSPECT, FAULT_TCP_REFUSED, PHASE_TCP);
     probe_answer_take(answer, &o);
     answer->outcome = outcome;
     snprintf(answer->message, sizeof answer->message, "because of rule 7");
