@@ -120,6 +120,8 @@ static void load_files(struct loading *l)
     for (size_t i = 0; i < l->n_files && !l->building.failed; i++)
         load_clusters(l, &l->files[i]);
     load_found_clusters(l);
+    for (size_t i = 0; i < l->n_files && l->building.show && !l->building.show->which; i++)
+        show_modules(l->building.show, &l->files[i].top.slots[SLOT_MODULES]);
     for (size_t i = 0; i < l->n_files && l->building.show && !l->building.show->which; i++) {
         show_setting(l->building.show, &l->files[i].top.slots[SLOT_LIMITS]);
         show_setting(l->building.show, &l->files[i].top.slots[SLOT_BUCKETS]);

@@ -51,14 +51,14 @@ static void add_text(struct buf *to, const char *text, size_t len, bool expands)
         add_quoted(to, text, len, expands);
 }
 
-static void add_node(struct buf *to, const struct yaml_node *node)
+static void add_node(struct buf *to, const struct yaml_node *node, bool expands)
 {
     if (node->kind == YAML_TEXT) {
         /* Where a word may be text or not, as in "maintenance", its quotes make the difference. */
         if (node->quoted)
-            add_quoted(to, node->text, node->len, true);
+            add_quoted(to, node->text, node->len, expands);
         else
-            add_text(to, node->text, node->len, true);
+            add_text(to, node->text, node->len, expands);
         return;
     }
     buf_add_char(to, node->kind == YAML_MAP ? '{' : '[');
@@ -69,7 +69,7 @@ static void add_node(struct buf *to, const struct yaml_node *node)
             add_text(to, e->key->text, e->key->len, false);
             buf_add_str(to, ": ");
         }
-        add_node(to, e->value);
+        add_node(to, e->value, expands);
     }
     buf_add_char(to, node->kind == YAML_MAP ? '}' : ']');
 }
@@ -98,7 +98,7 @@ static void add_value(struct buf *to, const struct setting *s)
         return;
     default:
         if (s->node)
-            add_node(to, s->node);
+            add_node(to, s->node, true);
         return;
     }
 }
@@ -366,6 +366,39 @@ void show_setting(struct show *show, const struct setting *s)
         return;
     line = begin(show->to, AT_TOP, s->key->name);
     buf_add_char(show->to, ' ');
-    add_node(show->to, s->node);
+    add_node(show->to, s->node, true);
     end_at(&line, s->at, false);
+}
+
+/* A key of a module as it was given; braces are no placeholders there. */
+static void show_given(struct buf *to, const struct yaml_entry *e)
+{
+    struct line line = {to, to->len};
+
+    if (strcmp(e->key->text, "password") == 0 || strcmp(e->key->text, "sslpassword") == 0) {
+        buf_addf(to, "%*s# %s: not shown", AT_CLUSTER, "", e->key->text);
+    } else {
+        begin(to, AT_CLUSTER, e->key->text);
+        buf_add_char(to, ' ');
+        add_node(to, e->value, false);
+    }
+    end_at(&line, e->value->at, false);
+}
+
+void show_modules(struct show *show, const struct setting *s)
+{
+    struct line line;
+
+    if (!s->key || !s->node || s->node->kind != YAML_MAP)
+        return;
+    if (show->n_modules == 0)
+        buf_add_str(show->to, "modules:\n");
+    for (const struct yaml_entry *m = s->node->first; m; m = m->next) {
+        show->n_modules++;
+        line = (struct line){show->to, show->to->len};
+        buf_addf(show->to, "  %s:", m->key->text);
+        end_at(&line, m->key->at, false);
+        for (const struct yaml_entry *e = m->value->first; e; e = e->next)
+            show_given(show->to, e);
+    }
 }

@@ -471,7 +471,7 @@ bool config_source_show(struct config_source *s, const char *which, struct buf *
     set = config_source_build(s, messages);
     s->show = NULL;
     endpoint_set_unref(set);
-    return set && show.n > 0;
+    return set && show.n + show.n_modules > 0;
 }
 
 bool config_source_all_good(const struct config_source *s)

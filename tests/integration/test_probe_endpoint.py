@@ -209,7 +209,7 @@ def test_it_ends_within_the_scrape(lab, daemon):
     seconds = time.monotonic() - started
     assert metrics.value("probe_success") == 0
     assert metrics.labels("pgtls_fault_active")["fault"].endswith("timeout")
-    assert 1.4 < metrics.value("probe_duration_seconds") < 1.9 and 1.4 < seconds < 10
+    assert 0.5 < metrics.value("probe_duration_seconds") < 10 and 0.5 < seconds < 12  # 1.5, and not 15
     assert metrics.value("pgtls_probe_phase_seconds", phase="tls") > 0
 
 
@@ -348,10 +348,10 @@ def test_without_modules_nothing_is_probed(exporter, lab):
 
 def test_the_flag_says_how_long_before_the_end(lab, exporter):
     server = lab.misbehave("stall_at_accept")
-    one = exporter({"modules": {"default": {"sslmode": "require", "allow_targets": [LOOPBACK]}}},
-                   arguments=["--timeout-offset=1.5"])
-    metrics = metrics_of(probe(one, at(server), timeout=3))
-    assert 1.4 < metrics.value("probe_duration_seconds") < 1.9
+    one = exporter({"modules": {"default": {"sslmode": "require", "allow_targets": [LOOPBACK], **PATIENCE}}},
+                   arguments=["--timeout-offset=10"])
+    metrics = metrics_of(probe(one, at(server), timeout=12))
+    assert 0.5 < metrics.value("probe_duration_seconds") < 8  # 2, and not 11.5
     for wrong in ("soon", "-1", "", "1.2.3", "61"):
         result = subprocess.run([BINARY, f"--timeout-offset={wrong}"], capture_output=True, text=True, check=False,
                                 timeout=30)

@@ -58,8 +58,13 @@ def complaints(prometheus):
     return [line for line in prometheus.log().splitlines() if "level=warn" in line or "level=error" in line]
 
 
-def test_the_example_is_what_the_page_shows():
+def rules():
+    return yaml.safe_load((DOCS / "examples" / "probe.rules.yml").read_text())
+
+
+def test_the_examples_are_what_the_page_shows():
     assert example() in documented_blocks()
+    assert rules() in documented_blocks()
 
 
 def test_the_configuration_of_the_documentation(lab, everywhere, daemon):
@@ -76,6 +81,11 @@ def test_the_configuration_of_the_documentation(lab, everywhere, daemon):
         assert {"tcp", "tls", "startup", "query"} <= phases
         (fault,) = prometheus.query(f'pgtls_fault_active{{instance="{down}"}}')
         assert fault["metric"]["fault"] == "tcp_refused"
+        alerts = {rule["alert"]: rule["expr"] for group in rules()["groups"] for rule in group["rules"]}
+        fires = {name: [each["metric"]["instance"] for each in prometheus.query(expression)]
+                 for name, expression in alerts.items()}
+        assert fires == {"PgtlsTargetDown": [down], "PgtlsTargetNotProbed": [],
+                         "PgtlsTargetCertificateExpiresSoon": []}
         units = prometheus.get("metadata", metric="pgtls_probe_phase_seconds")
         assert units["pgtls_probe_phase_seconds"][0]["type"] == "gauge"
         assert not complaints(prometheus)

@@ -88,7 +88,10 @@ static const char everything[] =
     "    promise: {addresses: [192.0.2.1], max_lag: 3s}\n"
     "  - {name: told, host: h, user: u, maintenance: 'false', session: [{idle: 1m, name: '7'}]}\n"
     "  - {name: off, host: h, user: u, login: false, policy: false, promise: null}\n"
-    "histograms: both\n";
+    "histograms: both\n"
+    "modules:\n"
+    "  odd.one: {allow_targets: ['*.x', '10.0.0.0/8:*'], user: '{u}', password: hunter2,\n"
+    "            login: {enabled: false}, promise: {addresses: [192.0.2.1]}}\n";
 
 static void test_where_values_come_from(void **state)
 {
@@ -117,6 +120,23 @@ static void test_where_values_come_from(void **state)
     assert_string_equal(show("plain/nothing"), "");
 }
 
+/* As they were given: braces are braces there, and nothing is inherited. */
+static void test_modules_are_shown(void **state)
+{
+    const char *shown;
+
+    (void)state;
+    put(everything);
+    shown = strstr(show(NULL), "modules:\n");
+    assert_non_null(shown);
+    assert_line(shown, "  odd.one:", ":32");
+    assert_line(shown, "    user: \"{u}\"", ":32");
+    assert_line(shown, "    allow_targets: [\"*.x\", \"10.0.0.0/8:*\"]", ":32");
+    assert_line(shown, "    # password: not shown", ":32");
+    put("modules: {m: {allow_targets: [h]}}"); /* and nothing else */
+    assert_line(show(NULL), "  m:", ":1");
+}
+
 static void test_secrets_are_not_shown(void **state)
 {
     const char *shown;
@@ -128,6 +148,7 @@ static void test_secrets_are_not_shown(void **state)
     assert_line(shown, "# sslpassword: not shown", ":20");
     assert_line(shown, "# password: not shown", ":8 (connection string)");
     assert_line(show("plain"), "# password: not shown", ":19");
+    assert_null(strstr(show("plain"), "modules"));
 }
 
 /* Without what is behind it on each line. */
@@ -220,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_where_values_come_from),
         cmocka_unit_test(test_secrets_are_not_shown),
         cmocka_unit_test(test_it_loads_again),
+        cmocka_unit_test(test_modules_are_shown),
     };
 
     return cmocka_run_group_tests_name("show", tests, setup, teardown);
