@@ -86,13 +86,16 @@ def given():
                       "dtdurations", decimals=0)),
         (8, 8, series("Servers watched", "Configured and discovered.",
                       [query(f"count by (instance) (pgtls_server_labels_info{{{SELF}}})", "{{instance}}")], "short")),
-        (8, 8, timeline("Sources of discovery", "Good while the latest answer of a source is in force.",
+        (6, 8, timeline("Sources of discovery", "Good while the latest answer of a source is in force.",
                         own("pgtls_discovery_good", "instance, kind, source"), "{{kind}} {{source}}",
                         words(_0=("old list", YELLOW), _1=("good", GREEN)), noValue="none configured")),
-        (8, 8, series("Targets by source", "Endpoints, or addresses, in the latest good list.",
+        (6, 8, series("Targets by source", "Endpoints, or addresses, in the latest good list.",
                       [query(own("pgtls_discovery_targets", "instance, kind, source"), "{{kind}} {{source}}")], "short",
                       noValue="none configured")),
-        (8, 8, series("Looks that brought nothing", "Answers of sources that did not come or had errors.",
+        (6, 8, series("Since a source brought something good", "Time since its latest good answer.",
+                      [query(f"time() - {own('pgtls_discovery_last_success_timestamp_seconds', 'instance, kind, source')}",
+                             "{{kind}} {{source}}")], "dtdurations", decimals=0, noValue="none configured")),
+        (6, 8, series("Looks that brought nothing", "Answers of sources that did not come or had errors.",
                       [query(happened("pgtls_discovery_failures_total", "kind, source", SELF), "{{kind}} {{source}}")],
                       "short", bars=True)),
         (12, 8, table("Left alone on purpose", "Servers that are not probed, and why.",
@@ -103,6 +106,22 @@ def given():
                       f"max by (instance, limit) (pgtls_limit{{{SELF}}})",
                       [column("instance", "Exporter"), column("limit", "Limit"), column("Value", "Value")],
                       sort="Limit")),
+    ])
+
+
+def visitors():
+    return (row("Who asks it"), [
+        (8, 8, series("Requests to /probe", "By how they ended: success and failure are of probes that ran, the others "
+                      "connected to nothing.",
+                      [query(happened("pgtls_probe_requests_total", "outcome", SELF), "{{outcome}}")], "short",
+                      bars=True)),
+        (8, 8, series("Visitors refused", "For want of a right password, or because there were too many requests; only "
+                      "with a web configuration.",
+                      [query(happened("pgtls_web_refused_total", "reason", SELF), "{{reason}}")], "short", bars=True)),
+        (8, 8, series("Passwords checked", "bcrypt computations, which are slow on purpose: many of them are somebody "
+                      "who guesses.",
+                      [query(happened("pgtls_web_password_checks_total", "instance", SELF), "{{instance}}")], "short",
+                      bars=True)),
     ])
 
 
@@ -130,4 +149,4 @@ def build():
         "pgtls-exporter", "PostgreSQL over TLS: the exporter itself",
         """Whether pgtls_exporter keeps up with its schedule, runs on the configuration it is given, and what it
         uses. Data: pgtls_exporter, and Prometheus about its scrapes.""",
-        [now(), keeping_up(), given(), resources()])
+        [now(), keeping_up(), given(), visitors(), resources()])

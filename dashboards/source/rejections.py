@@ -35,7 +35,7 @@ def silent():
                       "without a working back end, in tls a server that does not like this client's hello.",
                       f"round({in_range('pgtls_ssl_closes_total', BY_SERVER + ', phase, how')}) > 0",
                       [*NAMES, column("phase", "Phase", width=80), column("how", "How", width=110),
-                       column("Value", "Closes", width=70)], "short", sort="Closes", descending=True)),
+                       column("Value", "Closes", width=80)], "short", sort="Closes", descending=True)),
     ])
 
 

@@ -3,12 +3,10 @@
 import React from 'react';
 import {
   DataFrame, FieldConfigOptionsRegistry, FieldConfigSource, FieldType, GrafanaTheme2, applyFieldOverrides, dateTime, getFieldDisplayName,
-  getValueFormat, reduceField,
+  getValueFormat, reduceField, standardTransformers, standardTransformersRegistry, transformDataFrame,
 } from '@grafana/data';
-import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode, Table, TimeSeries,
-} from '@grafana/ui';
+import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode, Table, TimeSeries } from '@grafana/ui';
 import { Answer, Range, framesOf, legendOf } from './frames';
-
 
 export interface Panel {
   id: number; type: string; title: string; description: string; options: any; fieldConfig: FieldConfigSource;
@@ -28,46 +26,18 @@ const registry = new FieldConfigOptionsRegistry(() => [
     'axisSoftMin', 'axisSoftMax', 'stacking', 'thresholdsStyle'].map((id) => item(id, true)),
 ] as any);
 
+const { mergeTransformer, organizeFieldsTransformer, noopTransformer } = standardTransformers;
+standardTransformersRegistry.setInit(() => [mergeTransformer, organizeFieldsTransformer, noopTransformer].map((transformation) => ({
+  id: transformation.id, name: transformation.name, transformation, editor: () => null, imageDark: '', imageLight: '' })));
+
+/** Both of them work at once, so what they come to is there when subscribing returns. */
 function transformed(frames: DataFrame[], panel: Panel): DataFrame[] {
-  return (panel.transformations ?? []).reduce((data, { id, options }) => {
-    if (id === 'merge') {
-      return merged(data);
-    }
-    if (id === 'organize') {
-      return data.map((frame) => organized(frame, options));
-    }
-    throw new Error(`no transformation ${id} here`);
-  }, frames);
-}
-
-/** Rows with the same labels become one. */
-function merged(data: DataFrame[]): DataFrame[] {
-  const rows = new Map<string, Record<string, unknown>>();
-  const columns = new Map<string, FieldType>();
-  for (const frame of data) {
-    const keys = frame.fields.filter((field) => field.type === FieldType.string);
-    frame.fields.forEach((field) => columns.set(field.name, field.type));
-    for (let at = 0; at < frame.length; at++) {
-      const labels = Object.fromEntries(keys.map((field) => [field.name, field.values[at]]));
-      const found = [...rows.values()].find((row) => keys.every(({ name }) => row[name] === undefined || row[name] === labels[name]));
-      const row = found ?? {};
-      frame.fields.forEach((field) => (row[field.name] = field.values[at]));
-      if (!found) {
-        rows.set(`${rows.size}`, row);
-      }
-    }
+  let result: DataFrame[] | undefined;
+  transformDataFrame(panel.transformations ?? [], frames).subscribe((data) => { result = data; });
+  if (!result) {
+    throw new Error('a transformation takes its time');
   }
-  return [{ length: rows.size, fields: [...columns].map(([name, type]) => ({
-    name, type, config: {}, values: [...rows.values()].map((row) => row[name] ?? null) })) }];
-}
-
-function organized(frame: DataFrame, options: any): DataFrame {
-  const place = (name: string) => options.indexByName[name] ?? 1000;
-  return { ...frame, fields: frame.fields
-    .filter(({ name }) => !options.excludeByName[name])
-    .sort((a, b) => place(a.name) - place(b.name))
-    .map((field) => ({ ...field, name: options.renameByName[field.name] ?? field.name,
-      config: { ...field.config, displayName: options.renameByName[field.name] } })) };
+  return result;
 }
 
 export function prepared(panel: Panel, { answers, range, theme }: Shown): DataFrame[] {

@@ -14,7 +14,8 @@ EMPTY = {
         "New certificates", "What does not verify", "Several certificates at one server",
         "Servers of an endpoint that differ", "Not seen lately", "Certificate files not readable"},
     "exporter": {"Errors of its own", "Held back, by limit", "Errors of the exporter's own side", "Sources of discovery",
-                 "Targets by source", "Looks that brought nothing"},
+                 "Targets by source", "Since a source brought something good", "Looks that brought nothing",
+                 "Requests to /probe", "Visitors refused", "Passwords checked"},
     "latency": set(), "overview": {"Errors of the exporter's own side"},
     "promises": set(), "rejections": set()}
 NOTES = {"annotation New certificates", "annotation Server versions", "annotation Reloads", "annotation Restarts"}
