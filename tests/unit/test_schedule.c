@@ -266,6 +266,24 @@ static void test_caps_are_shared_between_workers(void **state)
     caps_deinit(&caps);
 }
 
+/* Whoever probes by request is one more, if there is a module to do it by; the workers are none
+ * where there is nothing to watch. */
+static void test_who_shares_the_caps(void **state)
+{
+    static const struct {
+        size_t servers, modules;
+        unsigned shares;
+    } rows[] = {{7, 0, 4}, {7, 2, 5}, {0, 2, 1}, {0, 0, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct endpoint_set set = {.n_servers = rows[i].servers,
+                                         .n_modules = rows[i].modules};
+
+        assert_int_equal(caps_shares(&set, 4), rows[i].shares);
+    }
+}
+
 static void test_caps_on_new_connections(void **state)
 {
     const struct settings settings = {.max_connections_per_second = 100};
@@ -298,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_the_only_place_is_for_everybody),
         cmocka_unit_test(test_a_cap_that_comes_later),
         cmocka_unit_test(test_caps_are_shared_between_workers),
+        cmocka_unit_test(test_who_shares_the_caps),
         cmocka_unit_test(test_caps_on_new_connections),
     };
 
