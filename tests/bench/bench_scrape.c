@@ -1,7 +1,7 @@
 /* What one scrape costs the exporter, without a client that shares the machine: a fleet as large as
  * asked for, at its default series, written in every format again and again.
  *
- *   bench_scrape SERVERS ROUNDS            a table of bytes, milliseconds and MB/s, as JSON lines
+ *   bench_scrape SERVERS ROUNDS [native]   a table of bytes, milliseconds and MB/s, as JSON lines
  *   bench_scrape SERVERS 0 FORMAT          one body on standard output: text, openmetrics, protobuf
  *
  * "written": the body is dropped piece by piece, as it is in the exporter when the socket has taken
@@ -56,11 +56,12 @@ static struct observation vary(struct observation o)
     return o;
 }
 
-static struct fleet *fleet_of(size_t n)
+static struct fleet *fleet_of(size_t n, enum histograms histograms)
 {
     struct arena *names = arena_new();
     struct server *servers = calloc(n, sizeof *servers);
     struct fleet *fleet = fleet_new();
+    struct endpoint_set *set;
     struct fleet_view *view;
 
     for (size_t i = 0; i < n; i++) {
@@ -70,7 +71,9 @@ static struct fleet *fleet_of(size_t n)
         snprintf(text + 16, 48, "cluster-%05zu-w%zu.db.example:5432", i / 4, i % 4);
         servers[i] = fixture_server(text, i % 2 ? "read" : "write", text + 16);
     }
-    if (!fixture_watch(fleet, fixture_set(servers, n, REQUIRE_ANY)))
+    set = fixture_set(servers, n, REQUIRE_ANY);
+    set->settings.histograms = histograms;
+    if (!fixture_watch(fleet, set))
         exit(1);
     view = fleet_view(fleet);
     for (size_t i = 0; i < n; i++) {
@@ -206,14 +209,15 @@ int main(int argc, char **argv)
 {
     size_t n = argc > 2 ? strtoul(argv[1], NULL, 10) : 0;
     size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    bool native = argc == 4 && strcmp(argv[3], "native") == 0;
     struct fleet *fleet;
 
-    if (n == 0 || rounds > MAX_ROUNDS || (rounds == 0) != (argc == 4)) {
-        fprintf(stderr, "usage: bench_scrape SERVERS ROUNDS | SERVERS 0 FORMAT\n");
+    if (n == 0 || rounds > MAX_ROUNDS || (rounds == 0) != (argc == 4 && !native)) {
+        fprintf(stderr, "usage: bench_scrape SERVERS ROUNDS [native] | SERVERS 0 FORMAT\n");
         return 2;
     }
     self_init(&self);
-    fleet = fleet_of(n);
+    fleet = fleet_of(n, native ? HISTOGRAMS_NATIVE : HISTOGRAMS_CLASSIC);
     if (rounds > 0)
         measure_all(fleet, rounds);
     for (size_t f = 0; f < N_FORMATS && rounds == 0; f++) {
