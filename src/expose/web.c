@@ -28,6 +28,7 @@ struct web {
     char *path;
     struct self *self;
     struct auth *auth;
+    bool has_tls; /* as long as it runs */
 
     pthread_mutex_t lock;
     struct web_state *current;
@@ -131,7 +132,7 @@ static struct web_state *read_state(struct web *web, struct config_messages *mes
     char error[1024];
 
     web->fingerprint = named ? add_named(now, named) : now;
-    if (config && web->current && config->tls != (web->current->tls != NULL))
+    if (config && web->current && config->tls != web->has_tls)
         snprintf(error, sizeof error,
                  "%s: TLS %s: that takes a restart; until then all stays as it was", web->path,
                  config->tls ? "is to be switched on" : "is to be switched off");
@@ -224,6 +225,7 @@ struct web *web_new(const char *path, struct self *self, struct config_messages 
         web_free(web);
         return NULL;
     }
+    web->has_tls = state->tls != NULL;
     put_in_force(web, state);
     self->web_config_file = web->path;
     atomic_store(&self->web_config_good, true);
@@ -246,7 +248,7 @@ void web_free(struct web *web)
 
 bool web_has_tls(const struct web *web)
 {
-    return web->current->tls != NULL;
+    return web->has_tls;
 }
 
 /* --- for HTTP --------------------------------------------------------------------------------- */
