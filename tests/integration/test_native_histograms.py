@@ -12,6 +12,7 @@ import yaml
 
 from lab import protobuf
 from lab.exporter import endpoint_of, one_cluster
+from lab.exposition import Metrics
 from lab.process import wait_for
 from lab.servers import ROOT, Prometheus
 
@@ -111,6 +112,20 @@ def stored(lab, daemons, moving):
 def number(results):
     (result,) = results
     return float(result["value"][1])
+
+
+def test_probe_in_protobuf_is_the_text(lab, exporter):
+    server = lab.postgres()
+    daemon = exporter({"modules": {"default": {"sslmode": "require", "allow_targets": ["127.0.0.0/8:*"]}}})
+    path = f"/probe?target={server.address}:{server.port}"
+    text, answer = daemon.get(path), daemon.get(path, Accept=protobuf.ACCEPT)
+    assert (text.status, answer.status) == (200, 200)
+    assert answer.headers["Content-Type"] == PROTOBUF_TYPE
+    other = protobuf.Families(answer.body)
+    assert [(name, labels) for name, labels, _ in other.samples] == \
+        [(name, labels) for name, labels, _ in Metrics(text.text).samples]
+    assert ("probe_success", {}, 1.0) in other.samples
+    assert set(other.types.values()) == {"gauge"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
