@@ -39,9 +39,13 @@ def happenings(fleet, exporter):
         search.set_hba(closed)
         search.reload()
 
+    def ask():
+        for target in ("orders.db.example:5432", "elsewhere.example:5432"):
+            exporter.get(f"/probe?target={target}&module=default")
+
     closed = (search.data / "pg_hba.conf").read_text()
     return [(0.15, end_sessions), (0.25, let_in), (0.35, renew), (0.4, orders.stop), (0.43, orders.start),
-            (0.5, shut_out), (0.6, end_sessions), (0.7, exporter.reload), (0.75, end_sessions),
+            (0.5, shut_out), (0.55, ask), (0.6, end_sessions), (0.7, exporter.reload), (0.75, end_sessions),
             (0.85, fleet.servers["orders-read"].promote)]
 
 

@@ -94,6 +94,13 @@ def watched(directory):
         given = page_pictures.configuration(fleet)[1]
         given["clusters"][0]["endpoints"]["write"]["policy"] = {"interval": "60s"}
         given["histograms"] = "both"
+        given["defaults"]["timeout"] = "15s"  # nothing is slow but the machine
+        (directory / "targets.json").write_text("[]")
+        (directory / "gone.json").write_text("[")  # has never been good
+        given["templates"] = {"found": {"sslmode": "verify-full"}}
+        given["discovery"] = [{"file_sd": {"files": [str(directory / name)]}, "template": "found"}
+                              for name in ("targets.json", "gone.json")]
+        given["modules"] = {"default": {"sslmode": "verify-full", "allow_targets": ["*.db.example"]}}
         exporter = stack.enter_context(Exporter(directory / "exporter", given))
         yield stack.enter_context(watching(directory / "prometheus", exporter)), exporter, fleet
 
@@ -102,7 +109,7 @@ def watched(directory):
 def watching(directory, exporter, *arguments):
     """A Prometheus that scrapes this exporter, with the shipped rules."""
     with Prometheus(directory, {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "2s"},
+            "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
             "rule_files": [str(ROOT / "alerts" / "pgtls.rules.yml")],
             "scrape_configs": [{"job_name": "pgtls", "static_configs": [{"targets": [exporter.addresses[0]]}]}]},
             arguments=arguments) as prometheus:
