@@ -16,7 +16,7 @@
 #define REMEMBERED         128 /* of the right ones, and again of the wrong ones */
 #define MAX_WAITING        64
 #define MAX_WAITING_BESIDE 8 /* of one place */
-#define NICENESS           10
+#define NICENESS           5 /* a third of the share that others get */
 
 struct memory {
     unsigned char seals[REMEMBERED][SEAL_BYTES];
