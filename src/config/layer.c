@@ -192,11 +192,16 @@ static void remove_inherited(const struct input *in, struct setting *to)
     }
 }
 
-/* May this value hold placeholders that wait for an endpoint? Of a mapping whose keys are inherited
- * one by one each key is asked for itself, as are labels and vars. */
+/* May this value hold placeholders that wait for an endpoint? What holds for the whole exporter
+ * waits for none. Of a mapping whose keys are inherited one by one each key is asked for itself, as
+ * are labels and vars. */
 static bool takes_placeholders(const struct input *in)
 {
+    static const unsigned whole_exporter = LEVEL_BIT(LEVEL_TOP) | LEVEL_BIT(LEVEL_LIMITS);
     const struct key *key = in->key;
+
+    if (!(key->levels & ~whole_exporter))
+        return false;
 
     if (in->reader->literal || key->type == KEY_NODE || key->type == KEY_LABELS ||
         key->type == KEY_VARS || key->slot == SLOT_NAME || key->slot == SLOT_TEMPLATE)
