@@ -7,6 +7,7 @@ import crypt
 import os
 import ssl
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -179,8 +180,6 @@ def test_tls_is_not_switched_while_it_runs(tmp_path, authority):
 
 def test_a_new_certificate_is_used_without_losing_a_connection(tmp_path, authority):
     """In place, key and certificate one after the other: in between they do not match."""
-    import threading
-
     authority.issue().write(tmp_path, "server")
     web = tmp_path / "web.yml"
     web.write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}\n")

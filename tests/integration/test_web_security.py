@@ -3,6 +3,7 @@
 import crypt
 import http.client
 import json
+import os
 import re
 import socket
 import ssl
@@ -15,7 +16,7 @@ import pytest
 
 from lab import certs
 from lab.exporter import BINARY, Exporter, basic, run
-from lab.process import clean_environment, wait_for
+from lab.process import clean_environment, hand_over, wait_for
 from lab.servers import Prometheus
 
 TARGETS = {"clusters": [{"name": "a", "endpoints": {"w": {"host": "127.0.0.1", "port": 1, "sslmode": "require"}}}]}
@@ -217,11 +218,11 @@ def test_client_certificates(start, pki, auth, version):
 
 
 @pytest.mark.parametrize("sans", [["prom.example"], ["nothing.example", "192.0.2.7"]])
-@pytest.mark.parametrize("auth, more", [("RequireAndVerifyClientCert", set()), ("RequireAnyClientCert", set())])
-def test_names_of_client_certificates(start, pki, sans, auth, more):
+@pytest.mark.parametrize("auth", ["RequireAndVerifyClientCert", "RequireAnyClientCert"])
+def test_names_of_client_certificates(start, pki, sans, auth):
     daemon = start({"client_auth_type": auth, "client_ca_file": str(pki.directory / "ca.crt"),
                     "client_allowed_sans": sans}, context=pki.context(client="named"))
-    assert {client for client in CLIENTS if connects(daemon, pki.context(client))} == {"named"} | more
+    assert {client for client in CLIENTS if connects(daemon, pki.context(client))} == {"named"}
 
 
 def test_no_name_is_allowed_when_the_list_is_empty(tmp_path, pki):
@@ -417,7 +418,6 @@ def test_prometheus_scrapes_with_certificate_and_password(lab, start, pki):
     common = {"scheme": "https", "static_configs": [{"targets": [daemon.addresses[0]]}]}
     tls = {"ca_file": str(pki.directory / "ca.crt"), "cert_file": str(pki.directory / "known.crt"),
            "key_file": str(pki.directory / "known.key")}
-    from lab.process import hand_over
     hand_over(pki.directory)
     prometheus = lab.keep(Prometheus(lab.directory("prometheus"), {
         "global": {"scrape_interval": "1s"},
@@ -443,13 +443,10 @@ def activated(tmp_path, sockets, count=None, pid="$$", arguments=()):
     moves = " ".join(f"{3 + i}<&{s.fileno() + 100}" for i, s in enumerate(sockets))
     environment = clean_environment()
     high = []
-    import fcntl
-    import os
     for s in sockets:
         os.dup2(s.fileno(), s.fileno() + 100)
         os.set_inheritable(s.fileno() + 100, True)
         high.append(s.fileno() + 100)
-    assert fcntl
     log = open(tmp_path / "activated.log", "ab")
     script = (f"exec {moves}; LISTEN_PID={pid} LISTEN_FDS={len(sockets) if count is None else count} "
               f"exec {BINARY} --config.file={config} --web.systemd-socket {' '.join(arguments)}")
@@ -493,7 +490,10 @@ def test_sockets_of_systemd(tmp_path):
 def test_sockets_that_are_not_there(tmp_path, change, words):
     with socket.create_server(("127.0.0.1", 0)) as tcp:
         program = activated(tmp_path, [tcp], **change)
-        assert program.wait(30) == 1
+        try:
+            assert program.wait(30) == 1
+        finally:
+            program.kill()
     assert words in (tmp_path / "activated.log").read_text()
 
 
