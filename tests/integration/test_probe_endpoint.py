@@ -232,7 +232,7 @@ def test_waiting_holds_no_thread(lab, daemon):
     server = lab.misbehave("stall_at_accept")
     before = daemon.scrape().value("process_threads")
     with concurrent.futures.ThreadPoolExecutor(90) as pool:
-        waiting = [pool.submit(probe, daemon, at(server, f"db{i}"), "trusted", 8) for i in range(90)]
+        waiting = [pool.submit(probe, daemon, at(server, f"db{i}"), "trusted", 12) for i in range(90)]
         wait_for(lambda: server.tally["accepted"] == 90, 20, lambda: f"all of them: {server.tally}")
         metrics = daemon.scrape()
         assert metrics.value("pgtls_probes_in_flight") == 90
