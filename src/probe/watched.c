@@ -379,12 +379,23 @@ static void on_finished(struct probe *p, void *owner)
 /* --- life ---------------------------------------------------------------------------------------
  */
 
+/* When the first probes are due. */
+static void set_first(struct watched *w, struct spread spread, int64_t now_ns)
+{
+    uint64_t hash = w->server->key_hash;
+
+    w->slots[PROBE_INSPECT].due_ns = now_ns + (int64_t)(hash % (uint64_t)spread.inspect_ns);
+    w->slots[PROBE_LOGIN].due_ns = now_ns;
+    if (spread.login_ns > 0)
+        w->slots[PROBE_LOGIN].due_ns +=
+            (int64_t)(str_hash(hash, probe_kind_name(PROBE_LOGIN)) % (uint64_t)spread.login_ns);
+}
+
 struct watched *watched_new(struct watch_context *context, struct server_state *state,
                             struct endpoint_set *set, const struct server *server,
-                            int64_t spread_ns)
+                            struct spread spread)
 {
     struct watched *w = calloc(1, sizeof *w);
-    int64_t now_ns = clock_monotonic_ns();
 
     if (!w)
         return NULL;
@@ -396,7 +407,7 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
     for (int kind = 0; kind < PROBE_COUNT; kind++)
         w->slots[kind] = (struct slot){.interval_ns = base_interval_ns(w, (enum probe_kind)kind),
                                        .pace = PACE_OTHER};
-    w->slots[PROBE_INSPECT].due_ns = now_ns + (int64_t)(server->key_hash % (uint64_t)spread_ns);
+    set_first(w, spread, clock_monotonic_ns());
     uv_timer_init(context->host.loop, &w->timer);
     w->timer.data = w;
     w->next = context->all;
@@ -413,15 +424,14 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
 }
 
 /* The other way to connect is tried soon, and its failures are counted from none. */
-static void begin_anew(struct watched *w, int64_t spread_ns, int64_t now_ns)
+static void begin_anew(struct watched *w, struct spread spread, int64_t now_ns)
 {
     for (int kind = 0; kind < PROBE_COUNT; kind++) {
         w->slots[kind].failures = 0;
         w->slots[kind].pace = PACE_OTHER;
         w->slots[kind].interval_ns = base_interval_ns(w, (enum probe_kind)kind);
-        w->slots[kind].due_ns = now_ns;
     }
-    w->slots[PROBE_INSPECT].due_ns += (int64_t)(w->server->key_hash % (uint64_t)spread_ns);
+    set_first(w, spread, now_ns);
     if (w->probe)
         w->outdated = true; /* it still uses what was learned */
     else
@@ -452,7 +462,7 @@ static void leave_alone(struct watched *w)
 }
 
 void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server,
-                    int64_t spread_ns)
+                    struct spread spread)
 {
     int64_t now_ns = clock_monotonic_ns();
     struct endpoint_set *old = w->set;
@@ -468,7 +478,7 @@ void watched_update(struct watched *w, struct endpoint_set *set, const struct se
     }
     if (server_pause(before) || !server_connects_alike(before, server) ||
         !expect_alike(&before->expect, &server->expect)) {
-        begin_anew(w, spread_ns, now_ns);
+        begin_anew(w, spread, now_ns);
     } else {
         change_interval(&w->slots[PROBE_INSPECT], before->interval_ns, server->interval_ns, now_ns);
         change_interval(&w->slots[PROBE_LOGIN], before->login_interval_ns,

@@ -64,15 +64,21 @@ struct watch_context {
     struct queue queue;
 };
 
-/* Starts watching; the first inspect comes within spread_ns. NULL when out of memory. */
+/* Within what time a server's first probes come; a login waits for a good inspect in any case. */
+struct spread {
+    int64_t inspect_ns;
+    int64_t login_ns; /* 0: as soon as it may */
+};
+
+/* Starts watching. NULL when out of memory. */
 struct watched *watched_new(struct watch_context *context, struct server_state *state,
                             struct endpoint_set *set, const struct server *server,
-                            int64_t spread_ns);
+                            struct spread spread);
 
 /* A new generation of the same server. If it connects in another way, nothing of what was learned
- * counts any more, and the next inspect comes within spread_ns. */
+ * counts any more, and the next probes are its first ones. */
 void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server,
-                    int64_t spread_ns);
+                    struct spread spread);
 
 /* Starts nothing more; a probe in flight may finish, because breaking off a handshake or a session
  * leaves a trace on the server. Freed when the loop has let go. */

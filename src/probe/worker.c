@@ -18,6 +18,9 @@
 #define FIRST_SPREAD_NS  (2 * NS_PER_S) /* a small fleet has its first results within this */
 #define FIRST_PER_SECOND 250            /* of a large one, per worker */
 
+/* A login costs ten times what an inspect costs: of a large fleet they do not follow at once. */
+#define FIRST_LOGINS_PER_SECOND 50
+
 #define GRACE_NS      (750 * NS_PER_MS)
 #define GRACE_LOOK_MS 5
 
@@ -63,14 +66,27 @@ static bool is_ours(const struct worker *w, const struct server *s)
     return s->key_hash % w->workers == w->index;
 }
 
-static int64_t first_spread_ns(const struct worker *w, const struct fleet_view *view,
-                               const struct server *s)
+static int64_t spread_ns(const struct worker *w, const struct fleet_view *view, int per_second,
+                         int64_t interval_ns)
 {
-    int64_t spread_ns = (int64_t)(view->n / w->workers) * NS_PER_S / FIRST_PER_SECOND;
+    int64_t spread_ns = (int64_t)(view->n / w->workers) * NS_PER_S / per_second;
 
     if (spread_ns < FIRST_SPREAD_NS)
         spread_ns = FIRST_SPREAD_NS;
-    return spread_ns < s->interval_ns ? spread_ns : s->interval_ns;
+    return spread_ns < interval_ns ? spread_ns : interval_ns;
+}
+
+/* Over what time the first probes of this view's servers are spread. */
+static struct spread first_spread(const struct worker *w, const struct fleet_view *view,
+                                  const struct server *s)
+{
+    struct spread spread = {.inspect_ns = spread_ns(w, view, FIRST_PER_SECOND, s->interval_ns),
+                            .login_ns =
+                                spread_ns(w, view, FIRST_LOGINS_PER_SECOND, s->login_interval_ns)};
+
+    if (spread.login_ns <= spread.inspect_ns || spread.login_ns <= FIRST_SPREAD_NS)
+        spread.login_ns = 0; /* each may follow its inspect */
+    return spread;
 }
 
 /* Servers that stay go on, new ones begin, the others end. */
@@ -94,10 +110,10 @@ static void take_view(struct worker *w, struct fleet_view *view)
             continue;
         known = find(w, view->servers[i]);
         if (known)
-            watched_update(known, view->set, s, first_spread_ns(w, view, s));
+            watched_update(known, view->set, s, first_spread(w, view, s));
         else
-            known = watched_new(&w->context, view->servers[i], view->set, s,
-                                first_spread_ns(w, view, s));
+            known =
+                watched_new(&w->context, view->servers[i], view->set, s, first_spread(w, view, s));
         if (known)
             next[n++] = known;
     }

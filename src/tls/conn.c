@@ -179,10 +179,12 @@ int conn_on_certificate(X509_STORE_CTX *ctx, void *unused)
     (void)unused;
     judge_chain_id(X509_STORE_CTX_get0_cert(ctx), X509_STORE_CTX_get0_untrusted(ctx), id);
     if (!still_judged(c, id)) {
-        if (judge_chain(ctx, c->server, id, c->memory))
+        if (judge_chain(ctx, c->server, id, c->memory)) {
             c->memory->trust_generation = trust_generation(c->trust);
-        else
+            trust_share(c->trust, c->memory);
+        } else {
             c->no_memory = true;
+        }
     }
     c->judged = !c->no_memory;
     if (c->judged) /* each time: another configuration may pin another one */

@@ -15,6 +15,9 @@ struct x509_store_ctx_st;
 struct ssl_ctx_st *trust_context(const struct trust *trust);
 bool trust_has_client_certificate(const struct trust *trust);
 
+/* Has what was just judged by this policy kept once for all who show the same. */
+void trust_share(struct trust *trust, struct chain_memory *memory);
+
 /* OpenSSL's certificate callback (SSL_CTX_set_cert_verify_callback), in conn.c: judges, accepts. */
 int conn_on_certificate(struct x509_store_ctx_st *ctx, void *unused);
 

@@ -2,6 +2,7 @@
 #include "tls.h"
 
 #include "library.h"
+#include "share.h"
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/file.h"
@@ -33,6 +34,7 @@ struct trust {
     SSL_CTX *context;
     bool has_client_certificate;
     struct certificate client_certificate;
+    struct shared shared;
 };
 
 struct trust_cache {
@@ -96,6 +98,7 @@ void trust_unref(struct trust *t)
     if (!t || --t->references > 0)
         return;
     SSL_CTX_free(t->context);
+    shared_deinit(&t->shared);
     free(t);
 }
 
@@ -403,4 +406,9 @@ SSL_CTX *trust_context(const struct trust *t)
 bool trust_has_client_certificate(const struct trust *t)
 {
     return t->has_client_certificate;
+}
+
+void trust_share(struct trust *t, struct chain_memory *memory)
+{
+    shared_take(&t->shared, memory);
 }

@@ -47,6 +47,7 @@ def main():
     parser.add_argument("--loads", nargs="+", choices=LOADS, default=LOADS, help="of the CPU of a probe")
     parser.add_argument("--seconds", type=int, default=6, help="of each measured loop")
     parser.add_argument("--rounds", type=int, default=5, help="of those who are compared")
+    parser.add_argument("--starts", type=int, default=3, help="of an exporter with 10,000 servers")
     parser.add_argument("--scale-seconds", type=int, default=60, help="that 10,000 servers are watched; 1800 for flat memory")
     parser.add_argument("--only", choices=SECTIONS, nargs="+", default=list(SECTIONS))
     parser.add_argument("--write", action="store_true", help="into docs/performance.md and docs/images")

@@ -150,7 +150,7 @@ def lag_buckets(text):
 def lag_bound(before, after, quantile):
     """The bound, in seconds, of the bucket of the scheduler's lag in which the quantile lies."""
     before, after = lag_buckets(before), lag_buckets(after)
-    counts = {bound: after[bound] - before[bound] for bound in after}
+    counts = {bound: after[bound] - before.get(bound, 0) for bound in after}
     return next((bound for bound, count in counts.items() if count >= quantile * counts["+Inf"]), "+Inf")
 
 
