@@ -1,6 +1,10 @@
 /* Prints one page of docs/ from the tables in the code: pgtls_docs
  * configuration|connection-strings| metrics|faults, or docs/api-names.txt: pgtls_docs names, or the
- * printed head of docs/faults/<id>.md: pgtls_docs fault <id>; without an id those of all faults. */
+ * printed head of docs/faults/<id>.md: pgtls_docs fault <id>; without an id those of all faults; or
+ * what packages hold: man8 and man5, the manual pages, and the completion of three shells. */
+#include "completion.h"
+#include "manual.h"
+
 #include "pgtls/base/buf.h"
 #include "pgtls/config/config.h"
 #include "pgtls/expose/metrics.h"
@@ -27,12 +31,18 @@ static const struct {
     {"faults", faults_print_reference},
     {"names", print_names},
     {"fault", faults_print_heads},
+    {"man8", manual_print_program},
+    {"man5", manual_print_configuration},
+    {"bash", completion_print_bash},
+    {"zsh", completion_print_zsh},
+    {"fish", completion_print_fish},
 };
 #define N_PAGES (sizeof pages / sizeof *pages)
 
 static int usage(void)
 {
-    fputs("usage: pgtls_docs configuration|connection-strings|metrics|faults|names|fault [id]\n",
+    fputs("usage: pgtls_docs configuration|connection-strings|metrics|faults|names|fault [id]|\n"
+          "                  man8|man5|bash|zsh|fish\n",
           stderr);
     return 2;
 }

@@ -1,6 +1,8 @@
 /* The command line: one table, one reader. */
 #include "pgtls/app/flags.h"
 
+#include "flags_table.h"
+
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 #include "pgtls/expose/http.h"
@@ -14,9 +16,6 @@
 #define TEXT_OF(x)     TEXT_OF_(x)
 #define TEXT_OF_(x)    #x
 #define DEFAULT_LISTEN "127.0.0.1:" TEXT_OF(HTTP_DEFAULT_PORT)
-
-/* A reader of one value: false when it does not fit. */
-typedef bool (*reader)(struct flags *flags, const char *value);
 
 static bool read_config_file(struct flags *f, const char *value)
 {
@@ -173,15 +172,7 @@ static bool set_help(struct flags *f, const char *value)
 #define PROBE (1u << COMMAND_PROBE)
 #define LIST  (1u << COMMAND_LIST)
 
-static const struct flag {
-    const char *name;
-    unsigned commands; /* that take it */
-    const char *value; /* what stands behind it in the help, in brackets if it may be left out;
-                        * NULL: takes none */
-    reader read;
-    const char *wanted; /* for the error */
-    const char *help;
-} table[] = {
+const struct flag flag_table[] = {
     {"config.file", WATCH | PROBE | LIST, "FILE", read_config_file,
      "a path; it may be given at most 64 times",
      "Configuration (YAML), or a directory of *.yml and *.yaml; repeatable. Without it the "
@@ -231,12 +222,10 @@ static const struct flag {
     {"version", WATCH | PROBE | LIST, NULL, set_version, NULL, "Print the version and exit."},
     {"help", WATCH | PROBE | LIST, NULL, set_help, NULL, "Print this and exit (also -h)."},
 };
-#define N_FLAGS (sizeof table / sizeof *table)
+#define N_FLAGS (sizeof flag_table / sizeof *flag_table)
+const size_t flag_count = N_FLAGS;
 
-static const struct {
-    const char *name, *usage, *intro, *end;
-    bool takes_target;
-} commands[COMMAND_COUNT] = {
+const struct command_text command_texts[COMMAND_COUNT] = {
     [COMMAND_WATCH] =
         {"",
          "usage: pgtls_exporter --config.file=FILE [flags]\n"
@@ -280,7 +269,7 @@ static const struct {
          true},
 };
 
-static bool takes(enum command command, const struct flag *flag)
+bool flag_is_of(const struct flag *flag, enum command command)
 {
     return flag->commands & 1u << command;
 }
@@ -288,9 +277,9 @@ static bool takes(enum command command, const struct flag *flag)
 static const struct flag *find(enum command command, const char *name, size_t len)
 {
     for (size_t i = 0; i < N_FLAGS; i++) {
-        if (takes(command, &table[i]) && strlen(table[i].name) == len &&
-            strncmp(table[i].name, name, len) == 0)
-            return &table[i];
+        if (flag_is_of(&flag_table[i], command) && strlen(flag_table[i].name) == len &&
+            strncmp(flag_table[i].name, name, len) == 0)
+            return &flag_table[i];
     }
     return NULL;
 }
@@ -302,8 +291,8 @@ static bool complain_unknown(enum command command, FILE *err, const char *arg)
     size_t n = 0;
 
     for (size_t i = 0; i < N_FLAGS; i++) {
-        if (takes(command, &table[i]))
-            names[n++] = table[i].name;
+        if (flag_is_of(&flag_table[i], command))
+            names[n++] = flag_table[i].name;
     }
     if (strncmp(arg, "--", 2) == 0) {
         str_copy(word, sizeof word, arg + 2);
@@ -337,7 +326,7 @@ static bool parse_one(struct flags *flags, int argc, char **argv, int *i, FILE *
 
     if (strcmp(arg, "-h") == 0)
         return set_help(flags, NULL);
-    if (arg[0] != '-' && commands[flags->command].takes_target)
+    if (arg[0] != '-' && command_texts[flags->command].takes_target)
         return keep_target(flags, arg, err);
     if (strncmp(arg, "--", 2) != 0)
         return complain_unknown(flags->command, err, arg);
@@ -389,9 +378,9 @@ static bool parse_command(struct flags *flags, const char *arg, FILE *err)
     const char *names[COMMAND_COUNT], *nearest;
 
     for (size_t i = COMMAND_WATCH + 1; i < COMMAND_COUNT; i++) {
-        names[i] = commands[i].name;
+        names[i] = command_texts[i].name;
         flags->command = (enum command)i;
-        if (strcmp(commands[i].name, arg) == 0)
+        if (strcmp(command_texts[i].name, arg) == 0)
             return true;
     }
     flags->command = COMMAND_WATCH;
@@ -461,7 +450,7 @@ bool flags_parse(struct flags *flags, int argc, char **argv, FILE *err)
     if (!parse_all(flags, argc, argv, err) ||
         (!flags->help && !flags->version &&
          (!check_shards(flags, err) || !check_sockets(flags, err)))) {
-        fprintf(err, "%sSee --help.\n", commands[flags->command].usage);
+        fprintf(err, "%sSee --help.\n", command_texts[flags->command].usage);
         return false;
     }
     if (flags->n_listen == 0 && !flags->systemd_socket)
@@ -494,18 +483,18 @@ static void print_wrapped(FILE *to, const char *text)
 
 void flags_print_help(enum command command, FILE *to)
 {
-    fprintf(to, "%s\n%s\nFlags:\n", commands[command].usage, commands[command].intro);
+    fprintf(to, "%s\n%s\nFlags:\n", command_texts[command].usage, command_texts[command].intro);
     for (size_t i = 0; i < N_FLAGS; i++) {
-        if (!takes(command, &table[i]))
+        if (!flag_is_of(&flag_table[i], command))
             continue;
-        fprintf(to, "  --%s%s%s\n", table[i].name,
-                !table[i].value            ? ""
-                : table[i].value[0] == '[' ? " "
-                                           : "=",
-                table[i].value ? table[i].value : "");
-        print_wrapped(to, table[i].help);
+        fprintf(to, "  --%s%s%s\n", flag_table[i].name,
+                !flag_table[i].value            ? ""
+                : flag_table[i].value[0] == '[' ? " "
+                                                : "=",
+                flag_table[i].value ? flag_table[i].value : "");
+        print_wrapped(to, flag_table[i].help);
     }
-    fputs(commands[command].end, to);
+    fputs(command_texts[command].end, to);
 }
 
 void flags_print_version(FILE *to)

@@ -29,7 +29,7 @@ PROMETHEUS_FLAGS = {"--web.enable-lifecycle"}
 ELSEWHERE = set("""amtool ausearch apt-get cat cmake crontab ctest curl date dd df diff dig dmesg echo errno free getent ip
     journalctl klist kubectl ldapwhoami ldd ls mtr mv namei nft nsenter nstat openssl pgtls_exporter pg_isready pidof
     ping podman postgres printf ps psql sha256sum sleep ss ssh-keyscan sudo sysctl systemctl tcpdump timedatectl timeout
-    dpkg htpasswd install rpm tee tr tracepath traceroute xxd""".split())
+    cpack dpkg git htpasswd install rpm tee tr tracepath traceroute xxd""".split())
 
 
 MANIFEST_KINDS = {"deploy": "Deployment", "sts": "StatefulSet"}
