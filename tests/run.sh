@@ -42,7 +42,7 @@ fetch_kubernetes_models() {
 # What the dashboards are checked and drawn with.
 fetch_node_modules() {
   [[ -e build/node/installed ]] || say "Fetching Grafana's components and the grammar of PromQL"
-  PYTHONPATH=tests/tools /usr/bin/python3 -B -c 'from lab import dashboards; dashboards.node_modules()'
+  PYTHONPATH=tests/tools /usr/bin/python3 -B -c 'from lab import dashboards; dashboards.node_modules(1800)'
 }
 
 build() {
