@@ -12,6 +12,7 @@ pkg_check_modules(CRYPT REQUIRED IMPORTED_TARGET libxcrypt>=4.4)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
 pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal>=2.30)
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c>=1.4)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
 find_program(PROTOC_C protoc-c REQUIRED)
 pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq>=15)
 
@@ -20,4 +21,4 @@ target_link_libraries(pgtls_dependencies INTERFACE
   OpenSSL::SSL OpenSSL::Crypto Threads::Threads m
   PkgConfig::LIBUV PkgConfig::CARES PkgConfig::FYAML PkgConfig::JANSSON PkgConfig::MHD
   PkgConfig::GNUTLS PkgConfig::CRYPT
-  PkgConfig::CURL PkgConfig::ISAL PkgConfig::PROTOBUF_C PkgConfig::LIBPQ)
+  PkgConfig::CURL PkgConfig::ISAL PkgConfig::PROTOBUF_C PkgConfig::SECCOMP PkgConfig::LIBPQ)

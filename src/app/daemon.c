@@ -3,6 +3,7 @@
 #include "pgtls/app/daemon.h"
 
 #include "activation.h"
+#include "confine.h"
 #include "discovery.h"
 #include "service.h"
 #include "setup.h"
@@ -50,6 +51,7 @@ struct daemon {
     struct scheduler *scheduler;
     struct requests *requests;
     struct web *web;
+    struct http_listeners *listeners; /* until the server has them */
     struct http_server *http;
     struct config_source *source;
     struct discovery_hub *hub;
@@ -247,6 +249,27 @@ static void on_trim(uv_timer_t *timer)
 #endif
 }
 
+/* The first set tells what the process will have to read; the rest is given up before there are
+ * threads. True, too, when they run already. */
+static bool start_probing(struct daemon *d, const struct endpoint_set *first)
+{
+    struct scheduler_options options = {.workers = (unsigned)d->flags->workers};
+    struct requests_options requests = {.self = &d->self};
+    char error[256] = "out of memory";
+
+    if (d->requests)
+        return true;
+    confine_begin(d->flags, first);
+    d->scheduler = scheduler_start(&options, &d->self, error, sizeof error);
+    if (d->scheduler) {
+        requests.workers = scheduler_workers(d->scheduler);
+        d->requests = requests_start(&requests, error, sizeof error);
+    }
+    if (!d->requests)
+        LOG(ERROR, "Cannot start", {"error", error});
+    return d->requests != NULL;
+}
+
 /* Swaps in what is built. What has errors stays as it was before, all of it if need be; false then,
  * with the errors as the reason. */
 static bool rebuild(struct daemon *d, char *reason, size_t size)
@@ -259,7 +282,7 @@ static bool rebuild(struct daemon *d, char *reason, size_t size)
         shard_keep(set, d->self.shard);
         drop_unsupported(set);
     }
-    ok = set && fleet_set(d->fleet, set);
+    ok = set && fleet_set(d->fleet, set) && start_probing(d, set);
     all = ok && all_files_good(d);
     reason[0] = '\0';
     show_inputs(d);
@@ -413,10 +436,24 @@ static bool read_web_config(struct daemon *d)
     return d->web != NULL;
 }
 
+/* While there may be a right to a low port, which is given up before the first thread. */
+static bool listen_early(struct daemon *d)
+{
+    char error[256] = "";
+
+    if (d->flags->systemd_socket)
+        return true;
+    d->listeners = http_listeners_open(d->flags->listen, d->flags->n_listen, error, sizeof error);
+    if (!d->listeners)
+        LOG(ERROR, "Cannot listen", {"error", error});
+    return d->listeners != NULL;
+}
+
 static bool start_http(struct daemon *d)
 {
     struct http_options options = {.addresses = d->flags->listen,
                                    .n_addresses = d->flags->n_listen,
+                                   .listeners = d->listeners,
                                    .telemetry_path = d->flags->telemetry_path,
                                    .max_requests = (unsigned)d->flags->max_requests,
                                    .request_deadline_ns = REQUEST_DEADLINE_NS,
@@ -453,27 +490,21 @@ static void watch_signal(struct daemon *d, uv_signal_t *handle, uv_signal_cb cal
 static bool start(struct daemon *d)
 {
     const struct discovery_callbacks discovery = {.news = on_news, .fared = on_fared, .context = d};
-    struct scheduler_options options = {.workers = (unsigned)d->flags->workers};
-    struct requests_options requests = {.self = &d->self};
-    char error[256] = "out of memory", reason[REASON_SIZE];
+    char reason[REASON_SIZE];
 
     d->fleet = fleet_new();
     d->source = setup_source(d->flags);
     if (!d->source)
         return false;
     d->hub = discovery_hub_new(&d->loop, d->source, &discovery);
-    d->scheduler =
-        d->fleet && d->hub ? scheduler_start(&options, &d->self, error, sizeof error) : NULL;
-    if (d->scheduler) {
-        requests.workers = scheduler_workers(d->scheduler);
-        d->requests = requests_start(&requests, error, sizeof error);
-    }
-    if (!d->requests) {
-        LOG(ERROR, "Cannot start", {"error", error});
+    if (!d->fleet || !d->hub) {
+        LOG(ERROR, "Cannot start", {"error", "out of memory"});
         return false;
     }
-    if (!reload(d, reason, sizeof reason) || !read_web_config(d) || !start_http(d))
+    if (!listen_early(d) || !reload(d, reason, sizeof reason) || !read_web_config(d) ||
+        !start_http(d))
         return false;
+    confine_complete(d->flags, &d->loop);
     if (d->flags->config_watch && d->flags->config_file)
         uv_timer_start(&d->on_look, on_look, WATCH_MS, WATCH_MS);
     atomic_store(&d->self.ready, true);
@@ -504,6 +535,7 @@ static void stop(struct daemon *d)
     requests_end(d->requests);
     if (d->http)
         http_server_stop(d->http, STOP_GRACE_NS);
+    http_listeners_free(d->listeners);
     web_free(d->web);
     if (d->scheduler)
         scheduler_stop(d->scheduler);
@@ -559,6 +591,7 @@ int daemon_run(const struct flags *flags)
     if (ok)
         uv_run(&d.loop, UV_RUN_DEFAULT);
     stop(&d);
+    confine_end();
     uv_walk(&d.loop, on_walk, NULL);
     uv_run(&d.loop, UV_RUN_DEFAULT);
     uv_loop_close(&d.loop);

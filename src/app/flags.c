@@ -143,6 +143,12 @@ static bool set_check(struct flags *f, const char *value)
     return f->config_check = true;
 }
 
+static bool set_no_sandbox(struct flags *f, const char *value)
+{
+    (void)value;
+    return f->no_sandbox = true;
+}
+
 static bool set_watch(struct flags *f, const char *value)
 {
     (void)value;
@@ -209,6 +215,9 @@ const struct flag flag_table[] = {
      "0.5."},
     {"workers", WATCH, "N", read_workers, "a number from 0 to 64",
      "Threads that probe, 0 = as many as cores. Default 0."},
+    {"no-sandbox", WATCH, NULL, set_no_sandbox, NULL,
+     "Keep every right that the process was started with. Default: it gives up capabilities, most "
+     "system calls and most files once it runs."},
     {"log.level", WATCH, "LEVEL", read_level, "debug, info, warn or error", "Default info."},
     {"log.format", WATCH, "FORMAT", read_format, "logfmt or json", "Default logfmt."},
     {"all", PROBE, NULL, set_all, NULL, "Every server of the configuration, a line each."},

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
@@ -27,11 +28,28 @@ static void raise_descriptor_limit(void)
     }
 }
 
+#ifndef PGTLS_SANITIZED
+/* Where whoever started us lets us lock all of our memory, none of it, and no secret, is written to
+ * swap. Only pages that are used count. A limit that is smaller than what we may come to need would
+ * make us run out of memory. */
+static void keep_from_swap(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
+        mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+}
+#endif
+
 /* Passwords pass through this memory: no core image, no look from other processes. */
 static void protect_memory(void)
 {
 #ifndef PGTLS_SANITIZED
+    const struct rlimit none = {0, 0};
+
     prctl(PR_SET_DUMPABLE, 0);
+    setrlimit(RLIMIT_CORE, &none);
+    keep_from_swap();
 #endif
 }
 

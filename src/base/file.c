@@ -2,6 +2,7 @@
 #include "pgtls/base/file.h"
 
 #include "pgtls/base/clock.h"
+#include "pgtls/base/sandbox.h"
 #include "pgtls/base/str.h"
 
 #include <errno.h>
@@ -42,13 +43,30 @@ static bool check(const struct stat *st, const char *path, size_t max, char *err
 static bool fail_errno(const char *path, char *error, size_t size)
 {
     int number = errno;
+    const char *why = sandbox_why(number);
     struct stat st;
 
     if (number == ENOENT && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
         snprintf(error, size, "%s: a link to a file that does not exist", path);
     else
-        snprintf(error, size, "%s: %s", path, strerror(number));
+        snprintf(error, size, "%s: %s", path, why ? why : strerror(number));
     return false;
+}
+
+/* Whoever opens it next may not be able to say that the sandbox is the reason (OpenSSL, libpq), and
+ * neither stat() nor access() knows of it. */
+static bool is_within(const char *path, char *error, size_t size)
+{
+    int fd;
+
+    if (!sandbox_active(SANDBOX_LANDLOCK))
+        return true;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == EACCES && access(path, R_OK) == 0)
+        return fail_errno(path, error, size);
+    if (fd >= 0)
+        close(fd);
+    return true;
 }
 
 bool file_check(const char *path, size_t max, char *error, size_t size)
@@ -57,7 +75,7 @@ bool file_check(const char *path, size_t max, char *error, size_t size)
 
     if (stat(path, &st) != 0)
         return fail_errno(path, error, size);
-    return check(&st, path, max, error, size);
+    return check(&st, path, max, error, size) && is_within(path, error, size);
 }
 
 int file_open(const char *path, size_t max, char *error, size_t size)

@@ -151,6 +151,7 @@ static bool loading_start(struct loading *l, const struct load_input *inputs, si
     l->building.reader.report = &l->report;
     l->building.reader.arena = arena;
     l->building.reader.depends_on = &l->set->depends_on;
+    l->building.reader.named_paths = &l->set->named_paths;
     l->building.follows = &l->set->follows;
     return true;
 }

@@ -341,13 +341,6 @@ static bool add_var(struct expansion *x, const struct frame *f, const char *name
 
 /* --- putting them in -------------------------------------------------------------------------- */
 
-static bool is_path(const struct key *key)
-{
-    size_t len = strlen(key->name);
-
-    return key->type == KEY_PATH || (len >= 4 && strcmp(key->name + len - 4, "file") == 0);
-}
-
 static void add_encoded(struct buf *to, const struct buf *value, enum encoding encoding)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

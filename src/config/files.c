@@ -1,6 +1,7 @@
 /* Bytes of files, and the files of a directory. */
 #include "files.h"
 
+#include "pgtls/base/sandbox.h"
 #include "pgtls/base/str.h"
 #include "pgtls/config/config.h"
 
@@ -66,7 +67,8 @@ struct bytes file_read(const char *path)
         close(fd);
     if (!good) {
         bytes_free(&b);
-        snprintf(b.trouble, sizeof b.trouble, "cannot be read: %s", strerror(why));
+        snprintf(b.trouble, sizeof b.trouble, "cannot be read: %s",
+                 sandbox_why(why) ? sandbox_why(why) : strerror(why));
     }
     return b;
 }

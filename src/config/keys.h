@@ -202,8 +202,9 @@ struct reader {
     struct report *report;
     struct arena *arena;      /* of the endpoint set: every value is copied there */
     bool secrets_are_private; /* the whole text is a secret of its own: no warning for passwords */
-    const struct dependency **depends_on; /* of the set: files that were read for it */
-    bool literal;                         /* braces are braces: no placeholder is looked for */
+    const struct dependency **depends_on;  /* of the set: files that were read for it */
+    const struct named_path **named_paths; /* of the set */
+    bool literal;                          /* braces are braces: no placeholder is looked for */
     const char *cluster, *endpoint; /* whose values are read, for messages; NULL: not known yet */
 };
 

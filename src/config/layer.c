@@ -234,7 +234,8 @@ static void read_entry(const struct reader *r, const struct yaml_entry *e, const
         remove_inherited(&in, to);
     } else if (takes_placeholders(&in) && node_has_braces(e->value)) {
         to->deferred = layer->deferred = true;
-        check_braces(&in, e->value);
+        if (e->value->kind != YAML_TEXT || !is_path(key) || note_path(&in, in.text))
+            check_braces(&in, e->value);
     } else {
         read_value(&in, to);
     }

@@ -53,6 +53,13 @@ bool read_classes(const struct input *in, struct setting *to);
 /* A path, relative ones from the directory of the file they stand in. */
 bool read_path(const struct input *in, struct setting *to);
 
+/* Does this key name a file? Patterns of files are none. */
+bool is_path(const struct key *key);
+
+/* Notes a path that is about to be kept, or one that waits for an endpoint: of that, and of a
+ * pattern, the directory that is sure. False with an error without memory. */
+bool note_path(const struct input *in, const char *path);
+
 /* Is this the name of an environment variable? */
 bool check_variable(const struct input *in);
 

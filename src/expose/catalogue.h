@@ -93,6 +93,8 @@ void emit_probes_held_back(struct sink *k);
 void emit_limits(struct sink *k);
 void emit_scheduler_lag(struct sink *k);
 void emit_kernel_timestamps(struct sink *k);
+void emit_sandbox_active(struct sink *k);
+void emit_sandbox_refused(struct sink *k);
 void emit_missing_timestamps(struct sink *k);
 void emit_reload_successful(struct sink *k);
 void emit_reload_time(struct sink *k);

@@ -11,6 +11,7 @@
 #include "http_send.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
+#include "pgtls/base/sandbox.h"
 #include "pgtls/base/str.h"
 
 #include <ctype.h>
@@ -353,7 +354,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
     struct MHD_Daemon *daemon;
     sigset_t all, before;
 
-    sigfillset(&all); /* signals are for the main thread */
+    sandbox_all_signals(&all); /* signals are for the main thread */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, /* */
                               MHD_OPTION_EXTERNAL_LOGGER, on_log,
@@ -394,9 +395,13 @@ static bool serve_all(struct http_server *server, const struct http_options *opt
                       size_t size)
 {
     for (size_t i = 0; i < options->n_addresses; i++) {
-        if (!listener_open(&server->served[server->n].listener, options->addresses[i], error,
-                           size) ||
-            !serve(server, error, size))
+        struct listener *l = &server->served[server->n].listener;
+
+        if (options->listeners)
+            listener_take(l, options->listeners, i);
+        else if (!listener_open(l, options->addresses[i], error, size))
+            return false;
+        if (!serve(server, error, size))
             return false;
     }
     for (size_t i = 0; i < options->n_sockets; i++) {

@@ -2,6 +2,7 @@
 #include "http_clients.h"
 
 #include "pgtls/base/clock.h"
+#include "pgtls/base/sandbox.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -82,13 +83,12 @@ static void *watch(void *context)
     return NULL;
 }
 
-/* Signals are for the main thread. */
 static bool start_watcher(struct clients *clients)
 {
     sigset_t all, before;
     bool started;
 
-    sigfillset(&all);
+    sandbox_all_signals(&all); /* signals are for the main thread */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     started = pthread_create(&clients->watcher, NULL, watch, clients) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -2,6 +2,7 @@
 #include "http_listen.h"
 
 #include "pgtls/base/str.h"
+#include "pgtls/expose/http.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -172,4 +173,47 @@ void listener_forget(struct listener *l)
     if (l->unix_path[0])
         unlink(l->unix_path);
     l->unix_path[0] = '\0';
+}
+
+/* --- several, before there is a server ---------------------------------------------------------
+ */
+
+struct http_listeners {
+    size_t n;
+    struct listener items[];
+};
+
+struct http_listeners *http_listeners_open(const char *const *addresses, size_t n, char *error,
+                                           size_t size)
+{
+    struct http_listeners *all = calloc(1, sizeof *all + n * sizeof *all->items);
+
+    if (!all) {
+        snprintf(error, size, "out of memory");
+        return NULL;
+    }
+    for (; all->n < n; all->n++) {
+        if (!listener_open(&all->items[all->n], addresses[all->n], error, size)) {
+            http_listeners_free(all);
+            return NULL;
+        }
+    }
+    return all;
+}
+
+void listener_take(struct listener *l, struct http_listeners *listeners, size_t i)
+{
+    *l = listeners->items[i];
+    listeners->items[i] = (struct listener){.fd = -1};
+}
+
+void http_listeners_free(struct http_listeners *listeners)
+{
+    for (size_t i = 0; listeners && i < listeners->n; i++) {
+        if (listeners->items[i].fd < 0)
+            continue;
+        close(listeners->items[i].fd);
+        listener_forget(&listeners->items[i]);
+    }
+    free(listeners);
 }

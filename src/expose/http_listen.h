@@ -14,6 +14,10 @@ struct listener {
 /* Binds and listens; false with the reason in error. */
 bool listener_open(struct listener *l, const char *address, char *error, size_t size);
 
+/* Takes the i-th of those that are open already. */
+struct http_listeners;
+void listener_take(struct listener *l, struct http_listeners *listeners, size_t i);
+
 /* Takes over a socket that listens already. */
 void listener_adopt(struct listener *l, int fd);
 

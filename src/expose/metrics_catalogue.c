@@ -217,6 +217,12 @@ const struct family family_catalogue[] = {
           .help = "Which of the shards this exporter watches, from 0; 0 without sharding."),
     GAUGE("pgtls_total_shards", "", "", .self = emit_total_shards,
           .help = "Shards that the configuration is shared out over; 1 without sharding."),
+    GAUGE("pgtls_sandbox_active", "", "part", .self = emit_sandbox_active,
+          .help = "1 where the exporter has given up what it does not need: capabilities, "
+                  "no_new_privs, files (landlock), system calls (seccomp)."),
+    COUNTER("pgtls_sandbox_refused_calls_total", "", "", .self = emit_sandbox_refused,
+            .help = "System calls of the exporter that its own sandbox refused: none, unless a "
+                    "library has become another, or somebody else is at work in the process."),
     INFO("pgtls_build_info", "version, revision, branch, compiler", .self = emit_build_info,
          .help = "The version that is running and how it was built."),
     COUNTER("process_cpu_seconds_total", "seconds", "", .self = emit_cpu_seconds,

@@ -2,6 +2,7 @@
 #include "catalogue.h"
 
 #include "pgtls/base/clock.h"
+#include "pgtls/base/sandbox.h"
 #include "pgtls_version.h"
 #include "process.h"
 
@@ -59,6 +60,18 @@ void emit_scheduler_lag(struct sink *k)
 void emit_kernel_timestamps(struct sink *k)
 {
     sink_plain_u64(k, READ(kernel_timestamps));
+}
+
+void emit_sandbox_active(struct sink *k)
+{
+    for (int i = 0; i < SANDBOX_PART_COUNT; i++)
+        sink_one_u64(k, "part", sandbox_part_name((enum sandbox_part)i),
+                     sandbox_active((enum sandbox_part)i));
+}
+
+void emit_sandbox_refused(struct sink *k)
+{
+    sink_plain_u64(k, sandbox_refused());
 }
 
 void emit_missing_timestamps(struct sink *k)

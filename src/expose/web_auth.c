@@ -1,6 +1,7 @@
 /* Passwords: what is remembered, who waits, and the thread that computes. */
 #include "web_auth.h"
 
+#include "pgtls/base/sandbox.h"
 #include "pgtls/base/str.h"
 #include "web_bcrypt.h"
 #include "web_seal.h"
@@ -251,7 +252,7 @@ static bool start_thread(struct auth *auth)
 
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all); /* signals are for the main thread */
+    sandbox_all_signals(&all); /* signals are for the main thread */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     started = pthread_create(&thread, &detached, compute, auth) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);

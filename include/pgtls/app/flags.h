@@ -44,6 +44,7 @@ struct flags {
     int64_t max_requests;
     int64_t timeout_offset_ns;
     int64_t workers;
+    bool no_sandbox;
     enum log_level log_level;
     enum log_format log_format;
     bool help, version;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct buf;
+struct http_listeners;
 struct web;
 
 #define HTTP_DEFAULT_PORT 10432
@@ -17,6 +18,7 @@ struct http_options {
     /* "127.0.0.1:10432", "[::1]:10432", ":10432" (everywhere), "localhost:0", "unix:/path" */
     const char *const *addresses;
     size_t n_addresses;
+    struct http_listeners *listeners; /* those addresses, open already; NULL: opened at the start */
     /* Sockets that listen already, instead of addresses: they are somebody else's and stay open for
      * him, closed only here. */
     const int *sockets;
@@ -41,6 +43,13 @@ struct http_options {
 };
 
 struct http_server;
+
+/* Opens addresses while there may be a right to do so that is to be given up, and no thread yet.
+ * NULL with the reason in error. A server that is started with them takes them over. */
+struct http_listeners *http_listeners_open(const char *const *addresses, size_t n, char *error,
+                                           size_t size);
+void http_listeners_free(
+    struct http_listeners *listeners); /* closes what no server took; or NULL */
 
 /* Binds and starts. NULL with the reason in error. Copies what it keeps of the options; the fleet
  * must have been set once. */

@@ -133,6 +133,13 @@ struct dependency {
     const struct dependency *next;
 };
 
+/* A file that the configuration names, or, ending in "/", a directory in which it names some by
+ * placeholders or patterns: where there may be something to read while this set is in force. */
+struct named_path {
+    const char *path;
+    const struct named_path *next;
+};
+
 /* A host whose addresses are servers of their own (`resolve: all`): whoever knows them tells them
  * to the configuration, see config/source.h. */
 struct follow {
@@ -144,7 +151,8 @@ struct module;
 
 struct endpoint_set {
     struct arena *arena;
-    const struct dependency *depends_on; /* one may be there twice */
+    const struct dependency *depends_on;  /* one may be there twice */
+    const struct named_path *named_paths; /* one may be there twice */
     struct settings settings;
     const struct discovery *discoveries; /* where more of it comes from, see config/discovery.h */
     size_t n_discoveries;

@@ -75,6 +75,7 @@ class Exporter:
                  listen=("127.0.0.1:0",), limits=(), log_level="info", ready=True, binary=None,
                  tls=None, authorization=None):
         self.tls, self.authorization = tls, authorization
+        self.may_be_refused = False  # a system call, by its own sandbox
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.file = self.directory / "pgtls.yml"
@@ -176,10 +177,14 @@ class Exporter:
         return int(fields[1]) * os.sysconf("SC_PAGESIZE")
 
     def stop(self):
-        """Asks it to end; returns its exit status. A sanitizer's report is a failure."""
+        """Asks it to end; returns its exit status. A sanitizer's report is a failure, and so is a system call
+        that its own sandbox refuses: every integration test is a test of that list, too."""
         status = self.program.stop()
         log = self.log()
-        for sign in ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer"):
+        if status == -signal.SIGSYS:
+            raise AssertionError(f"ended by its sandbox:\n{log[-6000:]}")
+        for sign in ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer",
+                     *(() if self.may_be_refused else ("The sandbox has refused",))):
             if sign in log:
                 raise AssertionError(f"{sign}:\n{log[log.index(sign) - 200 if log.index(sign) > 200 else 0:][:6000]}")
         return status

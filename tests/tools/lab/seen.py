@@ -81,7 +81,7 @@ class Seen:
         path = f"unix:{world.directory}/island.sock"
         self._run("island", start, listen=(path,), binary=wrapper(world, "on-island", *island.join(world.island.pid)))
         self._run("memory", start, binary=wrapper(
-            world, "without-memory", sys.executable, str(ROOT / "tests" / "tools" / "failing_connect.py"), "ENOMEM"))
+            world, "without-memory", sys.executable, str(ROOT / "tests" / "tools" / "failing_call.py"), "connect", "ENOMEM"))
         self._starved(start)
         self._crash(start)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs a program for which connect() fails with one error:  failing_connect.py ENOMEM program argument…
+"""Runs a program for which a system call fails:  failing_call.py connect ENOMEM program argument…
 
 By a filter of system calls (libseccomp, which Debian always has), so that the failure is the kernel's
 and the program is the one that ships."""
@@ -25,5 +25,5 @@ def forbid(call, error):
 
 
 if __name__ == "__main__":
-    forbid("connect", getattr(errno, sys.argv[1]))
-    os.execv(sys.argv[2], sys.argv[2:])
+    forbid(sys.argv[1], getattr(errno, sys.argv[2]))
+    os.execv(sys.argv[3], sys.argv[3:])
