@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,16 +33,19 @@ void sandbox_set_active(enum sandbox_part part)
     atomic_store(&active[part], true);
 }
 
-/* Also out of the bounding set, from which a program that belongs to root would take them. */
+/* Also out of the bounding set, from which a program that belongs to root would take them. A filter
+ * around us may forbid to drop what was never there (systemd's): what counts is what is left. */
 static bool drop_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    struct __user_cap_data_struct left[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
     for (int i = 0; i <= MAX_CAPABILITY; i++)
         prctl(PR_CAPBSET_DROP, i, 0, 0, 0); /* needs one itself: who has none loses none */
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    return syscall(SYS_capset, &header, none) == 0;
+    syscall(SYS_capset, &header, none);
+    return syscall(SYS_capget, &header, left) == 0 && memcmp(left, none, sizeof none) == 0;
 }
 
 void sandbox_enter(const struct sandbox_files *files)

@@ -17,6 +17,7 @@ import doc_pages  # noqa: E402
 import fault_pages  # noqa: E402
 import formatting  # noqa: E402
 import layers  # noqa: E402
+import promised_tests  # noqa: E402
 import rules_lint  # noqa: E402
 import sizes  # noqa: E402
 import units  # noqa: E402
@@ -33,6 +34,19 @@ def findings(check, files):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return list(check(root))
+
+
+class PromisedTests(unittest.TestCase):
+    FILES = {"tests/integration/test_a.py": "def test_one(lab):\n", "tests/unit/test_b.c": "static void test_two(void **state)\n"}
+
+    def found(self, page):
+        return findings(promised_tests.check, {"docs/security.md": page, **self.FILES})
+
+    def test_named_tests(self):
+        self.assertEqual(self.found("`test_a.py::test_one` `test_b.c::test_two`"), [])
+        for page, word in (("nothing", "names no test"), ("`test_c.py::test_one`", "no test_c.py"),
+                           ("`test_a.py::test_two`", "no test_two"), ("`test_b.c::test_one`", "no test_one")):
+            self.assertEqual([word in finding for finding in self.found(page)], [True], page)
 
 
 class SourceLints(unittest.TestCase):
