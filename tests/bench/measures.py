@@ -414,6 +414,46 @@ def _reload(exporter):
     return time.monotonic() - start
 
 
+# --- one probe by hand -----------------------------------------------------------------------------
+
+PROBES = 20
+
+
+def _timed(argv, environment):
+    """Wall and CPU seconds of a program, and what it wrote."""
+    start = time.perf_counter()
+    process = subprocess.Popen(argv, env=clean_environment(**environment), stdout=subprocess.PIPE)
+    output = process.stdout.read()
+    _, _, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    process.returncode = 0
+    process.stdout.close()
+    return wall, usage.ru_utime + usage.ru_stime, output
+
+
+def measure_probe(bench, report):
+    """What `probe` adds to the server's own time: loading, reading the trust store, side attempts, telling."""
+    rows = {"a CA file": (f"sslmode=verify-full sslrootcert={bench.root}", {}),
+            "the system's bundle": ("sslmode=verify-full sslrootcert=system", {"SSL_CERT_FILE": str(bench.bundle)}),
+            "no TLS, TLS tried aside": ("sslmode=disable", {"SSL_CERT_FILE": str(bench.bundle)})}
+    report.title(f"`probe` of a server that answers at once, {PROBES} times each, medians in ms")
+    report.head("trust", "whole program", "the probe itself", "difference", "smallest", "CPU")
+    with bench.servers(1) as servers:
+        address, port = servers.targets[0]
+        for name, (mode, environment) in rows.items():
+            argv = [bench.build / "pgtls_exporter", "probe", "--json", "--no-login",
+                    f"host=any.{DOMAIN} hostaddr={address} port={port} user=monitor {mode}"]
+            results = []
+            for _ in range(PROBES):
+                wall, cpu, output = _timed(argv, environment)
+                results.append((wall, json.loads(output)["servers"][0]["seconds"], cpu))
+            walls, seconds, cpus = zip(*results)
+            extra = [wall - own for wall, own in zip(walls, seconds)]
+            report.row(name, *(f"{statistics.median(values) * 1e3:.1f}" for values in (walls, seconds, extra)),
+                       f"{min(extra) * 1e3:.1f}", f"{statistics.median(cpus) * 1e3:.1f}")
+    report.say("\nGoal: a difference ≤ 50 ms.")
+
+
 # --- in flight and failing -------------------------------------------------------------------------
 
 def measure_growth(bench, report):
@@ -447,4 +487,4 @@ def measure_growth(bench, report):
 
 
 SECTIONS = {"truth": measure_truth, "cpu": measure_cpu, "login": measure_login, "scale": measure_scale,
-            "hang": measure_hang, "scrapes": measure_scrapes, "start": measure_start, "growth": measure_growth}
+            "hang": measure_hang, "scrapes": measure_scrapes, "start": measure_start, "probe": measure_probe, "growth": measure_growth}
