@@ -212,24 +212,28 @@ static void add_block(struct buf *to, const char *text)
     buf_add_str(to, ".fi\n");
 }
 
-/* Its lines are filled; an indented one stands alone. */
+/* Its lines are filled, but for indented ones, such as examples, which stay as they are. */
 static void add_prose(struct buf *to, const char *text)
 {
+    bool kept = false;
+
     while (*text) {
         size_t len = strcspn(text, "\n");
 
+        if (kept != (*text == ' ')) {
+            kept = !kept;
+            buf_add_str(to, kept ? ".nf\n" : ".fi\n");
+        }
         if (len == 0) {
             buf_add_str(to, ".PP\n");
-        } else if (*text == ' ') {
-            buf_add_str(to, ".br\n\\ \\ ");
-            add_literal(to, text + 2, len - 2);
-            buf_add_char(to, '\n');
         } else {
             add_literal(to, text, len);
             buf_add_char(to, '\n');
         }
         text += len + (text[len] == '\n');
     }
+    if (kept)
+        buf_add_str(to, ".fi\n");
 }
 
 static void add_flags(struct buf *to, enum command command)
