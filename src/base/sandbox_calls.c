@@ -107,8 +107,8 @@ static const char *const plain[] = {
 #include "sandbox_calls.inc"
 #undef CALL
 #ifdef PGTLS_SANITIZED /* its leak detector stops the process by another one that traces it */
-    "ptrace",           "wait4",    "clone", "clone3", "kill",   "openat", "open", "mkdir",
-    "process_vm_readv", "mprotect", "mmap",  "prctl",  "tgkill",
+    "ptrace",           "wait4",    "clone", "clone3", "kill",   "openat",    "open", "mkdir",
+    "process_vm_readv", "mprotect", "mmap",  "prctl",  "tgkill", "prlimit64",
 #endif
 };
 
