@@ -77,7 +77,7 @@ const struct key config_keys[] = {
      "a port it is the module's own and no other. A host's name leads to no loopback, link-local "
      "or multicast address unless a block has it."},
     {"deny_targets", SLOT_DENY_TARGETS, KEY_TARGETS, LEVEL_BIT(LEVEL_MODULE), 0, 0, NULL, 0,
-     NULL, "none", "The same of targets that may not, whatever allow_targets says."},
+     NULL, "none", "The same of targets that may not, whatever allow_targets says; without a port at any port."},
 
     {"name", SLOT_NAME, KEY_TEXT, CLUSTER, 0, 128, NULL, 0, NULL, NULL,
      "Required. Label `pg_cluster`; no two clusters share one."},

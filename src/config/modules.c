@@ -63,6 +63,19 @@ static void take_rules(const struct setting *s, const struct target_rule **rules
     *n = s->n_items;
 }
 
+/* Without a port a target may not be named at any: who forgets one has not opened anything. */
+static void deny_everywhere(const struct setting *s)
+{
+    struct target_rule *rules = s->key ? s->items : NULL;
+
+    for (size_t i = 0; rules && i < s->n_items; i++) {
+        if (rules[i].first_port == 0) {
+            rules[i].first_port = 1;
+            rules[i].last_port = UINT16_MAX;
+        }
+    }
+}
+
 /* A login whose secret whoever answers at an allowed address can work on. */
 static void check_secret(struct loading *l, const struct module_entry *m)
 {
@@ -93,6 +106,7 @@ static bool read_module(struct loading *l, struct module_entry *m, const struct 
         return false;
     m->module.server.port = port_of(l, &layer.slots[SLOT_PORT]);
     take_rules(&layer.slots[SLOT_ALLOW_TARGETS], &m->module.allow, &m->module.n_allow);
+    deny_everywhere(&layer.slots[SLOT_DENY_TARGETS]);
     take_rules(&layer.slots[SLOT_DENY_TARGETS], &m->module.deny, &m->module.n_deny);
     check_secret(l, m);
     if (m->module.n_allow == 0)

@@ -116,9 +116,10 @@ const char *module_refuses(const struct module *m, const struct probe_target *t,
 /* Where a name that somebody else may point anywhere must not lead by itself: this host, its
  * neighbours on the wire (a cloud's metadata service among them), whoever listens, and IPv4
  * addresses in IPv6 clothes. */
-static const char *const special[] = {"0.0.0.0/8",   "127.0.0.0/8", "169.254.0.0/16",
-                                      "224.0.0.0/4", "240.0.0.0/4", "::/96",
-                                      "fe80::/10",   "ff00::/8",    "64:ff9b::/96"};
+static const char *const special[] = {
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",  "240.0.0.0/4",
+    "::/96",     "fe80::/10",   "ff00::/8",       "64:ff9b::/96", "64:ff9b:1::/48",
+    "2001::/32", "2002::/16",   "::ffff:0:0:0/96"};
 
 static bool is_special(const char *address)
 {

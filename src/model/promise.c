@@ -70,10 +70,12 @@ enum verdict role_played(enum role role, enum verdict in_recovery, enum verdict 
     return VERDICT_UNKNOWN;
 }
 
+/* What an IPv4 address begins with. */
+static const unsigned char mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+
 /* The 16 bytes of an address; `v4` tells which kind it was. */
 static bool address_bytes(const char *text, size_t len, unsigned char bytes[16], bool *v4)
 {
-    static const unsigned char mapped[12] = {[10] = 0xFF, [11] = 0xFF};
     char copy[INET6_ADDRSTRLEN];
 
     if (len == 0 || len >= sizeof copy)
@@ -105,7 +107,6 @@ bool network_from_text(const char *text, struct network *network)
 
 void network_add_text(struct buf *to, const struct network *network)
 {
-    static const unsigned char mapped[12] = {[10] = 0xFF, [11] = 0xFF};
     bool v4 = network->bits >= V4_PREFIX_BITS && memcmp(network->bytes, mapped, sizeof mapped) == 0;
     unsigned all = v4 ? 32 : 128, bits = v4 ? network->bits - V4_PREFIX_BITS : network->bits;
     char text[INET6_ADDRSTRLEN];
@@ -127,6 +128,8 @@ bool network_contains(const struct network *network, const char *address)
     if (!address_bytes(address, strcspn(address, "%"), bytes, &v4) ||
         memcmp(bytes, network->bytes, whole) != 0)
         return false;
+    if (network->bits < V4_PREFIX_BITS && memcmp(bytes, mapped, sizeof mapped) == 0)
+        return false; /* "::/0" is all of IPv6 */
     return rest == 0 || ((bytes[whole] ^ network->bytes[whole]) >> (8 - rest)) == 0;
 }
 
