@@ -27,6 +27,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -34,6 +35,7 @@
 #define STOP_GRACE_NS       (200 * NS_PER_MS)
 
 #define REASON_SIZE 16384
+#define ENDING      "the exporter is ending"
 
 /* How often --config.watch looks. A change counts once it looks the same twice: whoever writes a
  * file in place is done then. */
@@ -63,13 +65,16 @@ struct daemon {
     uv_signal_t on_term, on_int, on_hup;
     uv_async_t on_request;
 
-    /* A reload asked for by HTTP, which waits for its outcome. */
-    pthread_mutex_t lock;
-    pthread_cond_t answered;
-    uint64_t asked, answers;
-    bool outcome;
-    bool ending; /* nobody answers any more */
-    char reason[REASON_SIZE];
+    pthread_mutex_t lock;  /* of who asked by HTTP for a reload */
+    struct asker *waiting; /* for the next one to begin */
+    bool ending;           /* there is none any more */
+};
+
+/* Is told what came of it. */
+struct asker {
+    struct asker *next;
+    void (*told)(void *context, bool done, const char *message);
+    void *context;
 };
 
 /* --- configuration -------------------------------------------------------------------------- */
@@ -367,48 +372,63 @@ static void on_hangup(uv_signal_t *signal, int number)
     uv_async_send(&d->on_request);
 }
 
+/* Who waits by now. Whoever asks from now on wants what he has changed by now. */
+static struct asker *take_waiting(struct daemon *d, bool ending)
+{
+    struct asker *waiting;
+
+    pthread_mutex_lock(&d->lock);
+    waiting = d->waiting;
+    d->waiting = NULL;
+    d->ending = ending;
+    pthread_mutex_unlock(&d->lock);
+    return waiting;
+}
+
+static void tell_outcome(struct asker *waiting, bool done, const char *message)
+{
+    while (waiting) {
+        struct asker *next = waiting->next;
+
+        waiting->told(waiting->context, done, message);
+        free(waiting);
+        waiting = next;
+    }
+}
+
 static void on_reload_request(uv_async_t *async)
 {
     struct daemon *d = async->data;
+    struct asker *waiting = take_waiting(d, false);
     char reason[REASON_SIZE];
-    uint64_t asked;
-    bool ok;
+    bool ok = nothing_to_reload(d, reason, sizeof reason) || reload(d, reason, sizeof reason);
 
-    pthread_mutex_lock(&d->lock);
-    asked = d->asked; /* who asks from now on wants what he has changed by now */
-    pthread_mutex_unlock(&d->lock);
-    ok = nothing_to_reload(d, reason, sizeof reason) || reload(d, reason, sizeof reason);
-    pthread_mutex_lock(&d->lock);
-    d->outcome = ok;
-    d->answers = asked;
-    str_copy(d->reason, sizeof d->reason, reason);
-    pthread_cond_broadcast(&d->answered);
-    pthread_mutex_unlock(&d->lock);
+    tell_outcome(waiting, ok, reason);
 }
 
 /* On the HTTP thread. */
-static bool request_reload(void *context, struct buf *message)
+static bool request_reload(void *context, void (*told)(void *asker, bool done, const char *message),
+                           void *who)
 {
     struct daemon *d = context;
-    struct timespec until;
-    uint64_t mine;
-    bool ok;
+    struct asker *asker = malloc(sizeof *asker);
+    bool ending;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 10;
+    if (!asker)
+        return false;
     pthread_mutex_lock(&d->lock);
-    mine = ++d->asked;
-    uv_async_send(&d->on_request);
-    while (!d->ending && d->answers < mine &&
-           pthread_cond_timedwait(&d->answered, &d->lock, &until) == 0)
-        ;
-    ok = d->answers >= mine && d->outcome;
-    if (d->answers >= mine)
-        buf_add_str(message, d->reason);
-    else
-        buf_add_str(message, d->ending ? "the exporter is ending" : "the reload takes too long");
+    *asker = (struct asker){.next = d->waiting, .told = told, .context = who};
+    ending = d->ending;
+    if (!ending) {
+        d->waiting = asker;
+        uv_async_send(&d->on_request); /* under the lock: the loop is there until it ends */
+    }
     pthread_mutex_unlock(&d->lock);
-    return ok;
+    if (ending) {
+        asker->next = NULL;
+        tell_outcome(asker, false, ENDING);
+    }
+    return true;
 }
 
 /* --- life --------------------------------------------------------------------------------------
@@ -517,18 +537,9 @@ static bool start(struct daemon *d)
     return true;
 }
 
-/* Whoever waits for a reload waits for this thread, which has stopped to listen. */
-static void let_go_of_requests(struct daemon *d)
-{
-    pthread_mutex_lock(&d->lock);
-    d->ending = true;
-    pthread_cond_broadcast(&d->answered);
-    pthread_mutex_unlock(&d->lock);
-}
-
 static void stop(struct daemon *d)
 {
-    let_go_of_requests(d);
+    tell_outcome(take_waiting(d, true), false, ENDING); /* nobody listens on our loop any more */
     atomic_store(&d->self.ready, false);
     if (d->scheduler)
         scheduler_end(d->scheduler);
@@ -553,17 +564,6 @@ static void on_walk(uv_handle_t *handle, void *unused)
         uv_close(handle, NULL);
 }
 
-/* Waits by the clock that nobody sets. */
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 int daemon_run(const struct flags *flags)
 {
     struct daemon d = {.flags = flags, .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -576,7 +576,6 @@ int daemon_run(const struct flags *flags)
     self_init(&d.self);
     if (!setup_shard(flags, &d.self.shard))
         return 2;
-    init_condition(&d.answered);
     uv_loop_init(&d.loop);
     uv_async_init(&d.loop, &d.on_request, on_reload_request);
     d.on_request.data = &d;

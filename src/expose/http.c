@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define MAX_ADDRESSES       64
-/* Two threads: a reload, which takes a while, leaves one for everybody else. */
+/* Two threads: an answer that takes a while to write leaves one for everybody else. */
 #define THREADS_PER_ADDRESS 2u
 #define MAX_CLIENTS         512
 /* libmicrohttpd divides its limit among its threads and leaves further clients unaccepted. It is
@@ -102,15 +102,17 @@ static const char *own_path(const char *target)
 
 /* --- requests ---------------------------------------------------------------------------------
  *
- * One may wait twice: at the door, until its password is checked, and for a probe. The connection
- * is suspended then, so that no thread is held, and resumed by whoever has the answer;
+ * One may wait twice: at the door, until its password is checked, and for a probe or a reload. The
+ * connection is suspended then, so that no thread is held, and resumed by whoever has the answer;
  * libmicrohttpd asks for the reply again. */
 
 struct exchange {
     struct visit visit;
-    bool asked;                  /* for a probe: */
+    enum awaited asked;
+    atomic_uint *place;          /* that it takes meanwhile; NULL unless it asked */
     struct probe_answer *answer; /* a reference; NULL: there was none to be had */
-    atomic_uint *place;
+    bool reloaded;
+    char *message; /* NULL: nothing to say */
 };
 
 static struct exchange *exchange_new(struct MHD_Connection *connection)
@@ -126,9 +128,10 @@ static void exchange_free(struct exchange *exchange)
 {
     if (!exchange)
         return;
-    if (exchange->asked)
+    if (exchange->place)
         atomic_fetch_sub(exchange->place, 1);
     probe_answer_unref(exchange->answer);
+    free(exchange->message);
     free(exchange);
 }
 
@@ -141,20 +144,34 @@ static void on_answered(void *asker, struct probe_answer *answer)
     MHD_resume_connection(exchange->visit.connection);
 }
 
-/* Asks, and waits without a thread. */
-static void wait_for_probe(struct http_server *server, struct reply *reply,
-                           struct exchange *exchange)
+/* Likewise. */
+static void on_told(void *asker, bool done, const char *message)
 {
+    struct exchange *exchange = asker;
+
+    exchange->reloaded = done;
+    exchange->message = message ? strdup(message) : NULL;
+    MHD_resume_connection(exchange->visit.connection);
+}
+
+/* Asks, and waits without a thread. Once it has asked, the exchange is whoever's who answers. */
+static void wait_for(struct http_server *server, struct reply *reply, struct exchange *exchange)
+{
+    const struct http_options *options = &server->options;
     struct MHD_Connection *connection = exchange->visit.connection;
 
     buf_deinit(&reply->text);
-    exchange->asked = true;
+    exchange->asked = reply->awaits;
     exchange->place = reply->place;
-    clients_patience(server->clients, client_of(connection), reply->question.timeout_ns);
+    if (reply->awaits == AWAITS_PROBE)
+        clients_patience(server->clients, client_of(connection), reply->question.timeout_ns);
     MHD_suspend_connection(connection);
-    if (!server->options.probe(server->options.probe_context, &reply->question, on_answered,
-                               exchange))
+    if (reply->awaits == AWAITS_RELOAD) {
+        if (!options->reload(options->reload_context, on_told, exchange))
+            on_told(exchange, false, NULL);
+    } else if (!options->probe(options->probe_context, &reply->question, on_answered, exchange)) {
         on_answered(exchange, NULL);
+    }
 }
 
 static void read_request(struct MHD_Connection *connection, struct request *request)
@@ -165,20 +182,23 @@ static void read_request(struct MHD_Connection *connection, struct request *requ
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_argument, request);
 }
 
-/* Somebody who may. False when the request waits for a probe. */
+/* Somebody who may. False when the request waits. */
 static bool answer_welcome(struct http_server *server, struct request *request,
                            struct exchange *exchange, struct reply *reply)
 {
     read_request(exchange->visit.connection, request);
-    if (exchange->asked) {
-        reply_init(reply);
-        answer_probed(request, exchange->answer, reply);
-        return true;
+    if (exchange->asked == AWAITS_NOTHING) {
+        route(&server->site, request, reply);
+        if (reply->awaits != AWAITS_NOTHING)
+            wait_for(server, reply, exchange);
+        return reply->awaits == AWAITS_NOTHING;
     }
-    route(&server->site, request, reply);
-    if (reply->waits)
-        wait_for_probe(server, reply, exchange);
-    return !reply->waits;
+    reply_init(reply);
+    if (exchange->asked == AWAITS_PROBE)
+        answer_probed(request, exchange->answer, reply);
+    else
+        answer_reloaded(exchange->reloaded, exchange->message, reply);
+    return true;
 }
 
 /* A request is complete, or has waited. False: the connection is to be closed. */

@@ -92,7 +92,7 @@ void answer_probe(struct site *site, const struct request *request, struct reply
     }
     reply->question.target = p.target;
     reply->question.module = p.module;
-    reply->waits = true;
+    reply->awaits = AWAITS_PROBE;
 }
 
 /* What `pgtls_exporter probe` would print. */

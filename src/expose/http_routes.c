@@ -10,6 +10,9 @@
 /* Health documents held in memory at one time: each can be a few MB for a large fleet. */
 #define MAX_DOCUMENTS 64
 
+/* Requests that wait for a reload: one answers all that were there when it began. */
+#define MAX_RELOADS 64
+
 enum {
     OK = 200,
     BAD_REQUEST = 400,
@@ -52,14 +55,18 @@ static void ready(struct site *site, const struct request *request, struct reply
 
 static void reload(struct site *site, const struct request *request, struct reply *reply)
 {
-    struct buf message = BUF_INIT(TEXT_MAX_BYTES);
-    bool done = site->options->reload(site->options->reload_context, &message);
-
     (void)request;
-    if (message.len == 0)
-        buf_add_str(&message, done ? "reloaded" : "the reload failed");
-    reply_text(reply, done ? OK : ERROR, buf_text(&message));
-    buf_deinit(&message);
+    if (!reply_take_place(reply, &site->reloads, MAX_RELOADS))
+        reply_refuse(reply, "Too many requests wait for a reload.");
+    else
+        reply->awaits = AWAITS_RELOAD;
+}
+
+void answer_reloaded(bool done, const char *message, struct reply *reply)
+{
+    if (!message || !message[0])
+        message = done ? "reloaded" : "the reload failed";
+    reply_text(reply, done ? OK : ERROR, message);
 }
 
 bool reply_take_place(struct reply *reply, atomic_uint *taken, unsigned max)

@@ -25,6 +25,9 @@ struct request {
     bool body; /* it announces one: no request here has a body, and none is read */
 };
 
+/* What has to come to pass before there is anything to answer. */
+enum awaited { AWAITS_NOTHING, AWAITS_PROBE, AWAITS_RELOAD };
+
 struct reply {
     unsigned status;
     const char *type;        /* Content-Type */
@@ -37,8 +40,8 @@ struct reply {
     struct buf text;
     struct stream stream; /* instead of text */
     atomic_uint *place;   /* one of these is taken until the answer is out; NULL: none */
-    bool waits;           /* nothing is answered yet: `question` is to be asked first */
-    struct probe_question question;
+    enum awaited awaits;
+    struct probe_question question; /* AWAITS_PROBE */
 };
 
 /* What the handlers work with. */
@@ -46,7 +49,7 @@ struct site {
     const struct http_options *options;
     struct fleet *fleet;
     const struct self *self;
-    atomic_uint scrapes, documents, pages, probes; /* in progress */
+    atomic_uint scrapes, documents, pages, probes, reloads; /* in progress */
 };
 
 /* Answers. The reply's text, stream and place are the caller's. */
@@ -73,8 +76,8 @@ void answer_probe(struct site *site, const struct request *request, struct reply
 void answer_probed(const struct request *request, const struct probe_answer *answer,
                    struct reply *reply);
 
-/* A reply without anything yet. */
-void reply_init(struct reply *reply);
+/* /-/reload: what its outcome comes to. `message` may be NULL. */
+void answer_reloaded(bool done, const char *message, struct reply *reply);
 
 /* The Content-Type of metrics for a client that accepts this. */
 const char *metrics_type_for(enum metrics_format format, const char *accept);

@@ -30,14 +30,14 @@ struct world {
     unsigned reloads;
 };
 
-static inline bool on_reload(void *context, struct buf *message)
+static inline bool on_reload(void *context,
+                             void (*told)(void *asker, bool done, const char *message), void *asker)
 {
     struct world *world = context;
 
     world->reloads++;
-    if (!world->reload_succeeds)
-        buf_add_str(message, "pgtls.yml:1:1: unknown key");
-    return world->reload_succeeds;
+    told(asker, world->reload_succeeds, world->reload_succeeds ? "" : "pgtls.yml:1:1: unknown key");
+    return true;
 }
 
 static const char *const loopback[] = {"127.0.0.1:0"};

@@ -122,25 +122,6 @@ static void test_wrong_method_names_the_right_ones(void **state)
     world_free(world);
 }
 
-static void test_reload_tells_its_outcome(void **state)
-{
-    struct world *world = world_new(1);
-    struct buf answer;
-
-    (void)state;
-    world->reload_succeeds = false;
-    world_start(world);
-    answer = ask(world, "POST /-/reload", "Content-Length: 0\r\n");
-    assert_int_equal(status_of(&answer), 500);
-    assert_non_null(strstr(body_of(&answer), "unknown key"));
-    buf_deinit(&answer);
-    http_server_stop(world->server, 0);
-    world->options.reload = NULL;
-    world_start(world);
-    assert_int_equal(status(world, "POST /-/reload"), 404);
-    world_free(world);
-}
-
 static void test_head_has_headers_and_no_body(void **state)
 {
     struct world *world = world_new(1);
@@ -543,7 +524,6 @@ int main(void)
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_ready_follows_the_daemon_and_not_the_databases),
         cmocka_unit_test(test_wrong_method_names_the_right_ones),
-        cmocka_unit_test(test_reload_tells_its_outcome),
         cmocka_unit_test(test_head_has_headers_and_no_body),
         cmocka_unit_test(test_scrape_in_either_format_and_encoding),
         cmocka_unit_test(test_page_escapes_and_fences),

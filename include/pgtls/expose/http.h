@@ -26,9 +26,11 @@ struct http_options {
     const char *telemetry_path;  /* "/metrics" */
     unsigned max_requests;       /* scrapes in progress; 0: no cap */
     int64_t request_deadline_ns; /* absolute, per request */
-    /* POST /-/reload: asks for a reload and waits for its outcome; false with a message. Called on
-     * the HTTP thread; NULL: 404. */
-    bool (*reload)(void *context, struct buf *message);
+    /* POST /-/reload: reloads, and calls `told` once, from any thread and perhaps before it
+     * returns, with the outcome and a borrowed message (NULL or "": nothing to say). False: nobody
+     * will call. NULL: 404. All that called it are told before http_server_stop. */
+    bool (*reload)(void *context, void (*told)(void *asker, bool done, const char *message),
+                   void *asker);
     void *reload_context;
     /* GET /probe: probes, and calls `answered` once, from any thread and perhaps before it returns,
      * with an answer that is borrowed (NULL: there is none to be had). False: nobody will call.
