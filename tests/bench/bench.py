@@ -9,7 +9,6 @@ differ. What can be compared across machines are the ratios, each taken within o
 import argparse
 import os
 import platform
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -33,14 +32,6 @@ def build(directory):
                     "bench_scrape"], check=True, stdout=subprocess.DEVNULL)
 
 
-def allow_descriptors(wanted=65536):
-    """10,000 servers and as many connections are more than most systems let a program have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < wanted and os.geteuid() == 0:
-        hard = wanted
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
-
-
 def machine():
     model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), "unknown CPU")
@@ -62,7 +53,6 @@ def main():
     parser.add_argument("--write", action="store_true", help="into docs/performance.md and docs/images")
     options = parser.parse_args()
     build(options.build)
-    allow_descriptors()
     report = Report()
     report.say(f"{machine()}. By `tests/bench/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`.")
     plots = {}

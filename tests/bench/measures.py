@@ -1,6 +1,7 @@
 """What is measured: truth, CPU of probes and logins, scale, hanging servers, scrapes, starting."""
 
 import collections
+import contextlib
 import itertools
 import json
 import os
@@ -331,9 +332,15 @@ def lateness(log, interval):
     return [abs(b - a - interval) for line in starts.values() for a, b in zip(line[1:], line[2:])]
 
 
+MOST_LISTENERS = 5000
+
+
 def _with_hanging(bench, hanging, healthy, stage, in_flight):
-    with bench.servers(healthy + hanging) as spare, bench.servers(max(hanging, 1), f"--hang={stage}") as dead:
-        targets = spare.targets[:healthy] + (dead.targets if hanging else [])
+    with contextlib.ExitStack() as stack:
+        targets = stack.enter_context(bench.servers(healthy)).targets
+        for _ in range(0, hanging, MOST_LISTENERS):  # each takes two descriptors
+            targets = targets + stack.enter_context(
+                bench.servers(min(hanging, MOST_LISTENERS), f"--hang={stage}")).targets
         with bench.exporter(targets, interval="2s", timeout="5s", in_flight=in_flight,
                             log_level="debug") as exporter:
             time.sleep(4 if hanging < 2000 else 24)
@@ -487,4 +494,5 @@ def measure_growth(bench, report):
 
 
 SECTIONS = {"truth": measure_truth, "cpu": measure_cpu, "login": measure_login, "scale": measure_scale,
-            "hang": measure_hang, "scrapes": measure_scrapes, "start": measure_start, "probe": measure_probe, "growth": measure_growth}
+            "hang": measure_hang, "scrapes": measure_scrapes, "start": measure_start, "probe": measure_probe,
+            "growth": measure_growth}
