@@ -5,8 +5,9 @@
 #include "pgtls/model/module.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
-#define MAX_ASKED 64
+#define MAX_ASKED 1024
 
 /* Keeps the questions until it is told to answer. */
 static struct {
@@ -289,6 +290,52 @@ static void test_waiting_holds_nobody_up(void **state)
     world_free(world);
 }
 
+/* Of all connections that are kept, those that wait for probes take a part: whoever comes now and
+ * then, and keeps his, finds it as he left it. */
+static void test_waiting_leaves_room(void **state)
+{
+    static const char keep[] = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+    enum { CROWD = 600, MOST = 384 };
+    static int fds[CROWD];
+    struct world *world = probing_world();
+    struct rlimit limit;
+    struct buf answer;
+    char byte;
+    int idle;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < 2 * CROWD + 100)
+        skip();
+    idle = connect_to(http_server_address(world->server, 0));
+    send_text(idle, keep);
+    assert_int_equal(recv(idle, &byte, 1, MSG_PEEK), 1);
+    prober.at_once = false;
+    for (size_t i = 0; i < CROWD; i++) {
+        fds[i] = connect_to(http_server_address(world->server, 0));
+        send_text(fds[i], "GET /probe?target=a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        if (i < MOST) {
+            wait_for_questions(i + 1);
+            continue;
+        }
+        answer = read_all(fds[i]);
+        assert_int_equal(status_of(&answer), 503);
+        buf_deinit(&answer);
+    }
+    send_text(idle, "GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    answer = read_all(idle);
+    assert_non_null(strstr(buf_text(&answer), "not ready"));
+    buf_deinit(&answer);
+    close(idle);
+    for (size_t i = 0; i < MOST; i++)
+        prober.asked[i].answered(prober.asked[i].asker, NULL);
+    for (size_t i = 0; i < CROWD; i++)
+        close(fds[i]);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_what_an_answer_tells),
         cmocka_unit_test(test_waiting_holds_nobody_up),
+        cmocka_unit_test(test_waiting_leaves_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
