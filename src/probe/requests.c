@@ -201,7 +201,8 @@ static void conclude_unadmitted(struct job *job)
     else
         conclude_refused(job, REQUEST_FORBIDDEN,
                          "the target's name leads to no address that its allow_targets and "
-                         "deny_targets let through");
+                         "deny_targets let through; loopback and other special addresses "
+                         "take a block");
 }
 
 static const char *why_full(enum cap cap)

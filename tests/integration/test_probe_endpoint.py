@@ -184,6 +184,7 @@ def test_what_is_refused_connects_to_nothing(daemon):
             (403, "no block", {"target": here, "module": "names"}),
             (403, "no name", {"target": f"db.example:{port}", "module": "names"}),
             (403, "leads to no address", {"target": f"localhost:{port}", "module": "names"}),
+            (403, "special addresses take a block\n", {"target": f"localhost:{port}", "module": "names"}),
             (403, "no block", {"target": f"[::ffff:10.0.0.1]:{port}"}),
             (403, "no block", {"target": f"169.254.169.254:{port}"}),
         ]
