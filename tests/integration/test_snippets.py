@@ -3,6 +3,7 @@ commands exist and take these flags, SQL runs, addresses answer."""
 
 import functools
 import json
+import os
 import re
 import subprocess
 
@@ -241,7 +242,7 @@ class Judge:
 
     def sudo(self, arguments, page):
         if arguments[:1] != ["-u"]:
-            assert arguments[0] in ELSEWHERE | set(snippets.REAL)
+            assert arguments[0] in ELSEWHERE | set(snippets.REAL) or os.access(ROOT / arguments[0], os.X_OK)
             self.command(arguments[0], arguments[1:], page)
 
     def kubectl(self, arguments, page):
