@@ -62,8 +62,10 @@ static void add_set(struct paths *p, const struct endpoint_set *set)
     bool all = false;
 
     for (const struct named_path *named = set->named_paths; named; named = named->next) {
-        all = all || strcmp(named->path, "/") == 0;
-        add(p, named->path);
+        if (strcmp(named->path, "/") == 0)
+            all = true;
+        else
+            add(p, named->path);
     }
     for (size_t i = 0; i < set->n_servers && all; i++)
         add_server(p, &set->servers[i]);
@@ -152,6 +154,32 @@ void confine_begin(const struct flags *flags, const struct endpoint_set *set)
         free(sockets[i]);
     free(paths.items);
     web_config_free(web);
+}
+
+void confine_tell_hidden(const struct endpoint_set *set)
+{
+    static size_t told;
+    const char *first = NULL;
+    struct paths paths = {0};
+    size_t n = 0;
+
+    if (!sandbox_active(SANDBOX_LANDLOCK))
+        return;
+    add_set(&paths, set);
+    drop_repeated(&paths);
+    for (size_t i = 0; i < paths.n; i++) {
+        if (sandbox_hides(paths.items[i]) && n++ == 0)
+            first = paths.items[i];
+    }
+    if (n > 0 && n != told) {
+        char count[24];
+
+        snprintf(count, sizeof count, "%zu", n);
+        LOG(WARN, "Named where nothing was when the exporter started: restart it to read there",
+            {"paths", count}, {"first", first});
+    }
+    told = n;
+    free(paths.items);
 }
 
 /* --- what is refused -------------------------------------------------------------------------- */

@@ -10,6 +10,10 @@ typedef struct uv_loop_s uv_loop_t;
  * be read. */
 void confine_begin(const struct flags *flags, const struct endpoint_set *set);
 
+/* Says in the log which files that a later set names the sandbox hides, when they become other ones
+ * in number. In the main thread. */
+void confine_tell_hidden(const struct endpoint_set *set);
+
 /* Gives up system calls, too, once everything runs, and says in the log what is in force. Refused
  * calls are told on the loop. */
 void confine_complete(const struct flags *flags, uv_loop_t *loop);

@@ -296,6 +296,7 @@ static bool rebuild(struct daemon *d, char *reason, size_t size)
         scheduler_watch(d->scheduler, d->fleet);
         requests_use(d->requests, set);
         tell_loaded(d, set);
+        confine_tell_hidden(set);
         uv_timer_start(&d->on_trim, on_trim, TRIM_MS, 0);
     }
     if (!all)

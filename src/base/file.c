@@ -53,29 +53,20 @@ static bool fail_errno(const char *path, char *error, size_t size)
     return false;
 }
 
-/* Whoever opens it next may not be able to say that the sandbox is the reason (OpenSSL, libpq), and
- * neither stat() nor access() knows of it. */
-static bool is_within(const char *path, char *error, size_t size)
-{
-    int fd;
-
-    if (!sandbox_active(SANDBOX_LANDLOCK))
-        return true;
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == EACCES && access(path, R_OK) == 0)
-        return fail_errno(path, error, size);
-    if (fd >= 0)
-        close(fd);
-    return true;
-}
-
 bool file_check(const char *path, size_t max, char *error, size_t size)
 {
     struct stat st;
 
     if (stat(path, &st) != 0)
         return fail_errno(path, error, size);
-    return check(&st, path, max, error, size) && is_within(path, error, size);
+    if (!check(&st, path, max, error, size))
+        return false;
+    /* Whoever opens it next may not be able to say so: OpenSSL, libpq. */
+    if (sandbox_hides(path)) {
+        errno = EACCES;
+        return fail_errno(path, error, size);
+    }
+    return true;
 }
 
 int file_open(const char *path, size_t max, char *error, size_t size)

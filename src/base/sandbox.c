@@ -2,6 +2,7 @@
 #include "sandbox_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -60,9 +61,23 @@ void sandbox_enter(const struct sandbox_files *files)
 
 const char *sandbox_why(int error)
 {
-    return error == EACCES && sandbox_active(SANDBOX_LANDLOCK)
-               ? "permission denied, by its rights or by the sandbox: no directory of this file "
-                 "was "
-                 "named when the exporter started; restart it then"
-               : NULL;
+    if (error != EACCES || !sandbox_active(SANDBOX_LANDLOCK))
+        return NULL;
+    return "permission denied, by its rights or by the sandbox: no directory of this file was "
+           "named "
+           "when the exporter started; restart it then";
+}
+
+bool sandbox_hides(const char *path)
+{
+    int fd;
+    bool hidden;
+
+    if (!sandbox_active(SANDBOX_LANDLOCK))
+        return false;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    hidden = fd < 0 && errno == EACCES && access(path, R_OK) == 0;
+    if (fd >= 0)
+        close(fd);
+    return hidden;
 }

@@ -340,6 +340,8 @@ static void take(struct requests *r, struct asker *a)
     wrong = probe_target_parse(a->target, &target);
     if (wrong) {
         refuse(r, a, REQUEST_INVALID, "%s", wrong);
+    } else if (r->set && r->set->n_modules == 0) {
+        refuse(r, a, REQUEST_UNKNOWN_MODULE, "No modules are configured, so no target is probed");
     } else if (!module && !a->module) {
         refuse(r, a, REQUEST_UNKNOWN_MODULE,
                "Module parameter is missing, and there is no module called default");

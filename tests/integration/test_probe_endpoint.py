@@ -341,8 +341,9 @@ def test_nobody_is_left_waiting_at_the_end(lab, exporter):
 def test_without_modules_nothing_is_probed(exporter, lab):
     one = exporter({"clusters": [{"name": "c", "host": "127.0.0.1", "port": 1}]})
     with listener() as (port, connected):
-        answer = probe(one, f"127.0.0.1:{port}")
-        assert answer.status == 400 and "module" in answer.text
+        for module in (None, "default", "other"):
+            answer = probe(one, f"127.0.0.1:{port}", module)
+            assert answer.status == 400 and "No modules are configured" in answer.text
         time.sleep(0.1)
         assert connected() == 0
 

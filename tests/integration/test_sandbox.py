@@ -114,6 +114,8 @@ def test_new_names_elsewhere(trust, exporter, server, tmp_path, has_all):
     for name in ("secret", "root"):
         error = daemon.server_health("lab", name)["error"]
         assert str(elsewhere) in error and "sandbox" in error and "restart" in error
+    (hidden,) = [line for line in daemon.log().splitlines() if "restart it to read there" in line]
+    assert "paths=2" in hidden and str(elsewhere) in hidden
     before = metrics.value("pgtls_probes_total", pg_endpoint="known", probe="login")
     daemon.until(lambda m: m.value("pgtls_probes_total", pg_endpoint="known", probe="login") > before)
     again = exporter(configuration)  # a restart

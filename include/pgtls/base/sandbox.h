@@ -62,3 +62,7 @@ bool sandbox_tell(char *name, size_t size);
 /* What to say of a file that could not be opened with this errno; NULL when the sandbox cannot be
  * the reason. */
 const char *sandbox_why(int error);
+
+/* A file or directory that our rights would let us read, and the sandbox does not: neither stat()
+ * nor access() tells. */
+bool sandbox_hides(const char *path);
