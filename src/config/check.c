@@ -1,5 +1,5 @@
 /* What is in force must go together, and do what it was meant to. */
-#include "resolve.h"
+#include "check.h"
 
 #include "pgtls/base/buf.h"
 #include "pgtls/base/str.h"

@@ -3,12 +3,12 @@
 
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
+#include "resolve.h"
 #include "template.h"
 
 #include <string.h>
 
-#define MAX_ENDPOINT_NAME_BYTES 63
-#define MAX_SHOWN_ENDPOINTS     64
+#define MAX_SHOWN_ENDPOINTS 64
 
 /* A cluster while it is loaded. */
 struct cluster {
@@ -18,26 +18,6 @@ struct cluster {
     bool inherits_endpoints;     /* those of the template */
     size_t n_endpoints;
 };
-
-bool check_endpoint_name(struct loading *l, const struct yaml_node *key)
-{
-    const unsigned char *p = (const unsigned char *)key->text;
-    size_t step = 1;
-
-    if (key->len == 0 || key->len > MAX_ENDPOINT_NAME_BYTES) {
-        report_error(&l->report, key->at, "the name of an endpoint is 1 to %d bytes long",
-                     MAX_ENDPOINT_NAME_BYTES);
-        return false;
-    }
-    for (size_t i = 0; i < key->len && step > 0; i += step) {
-        step = str_utf8_sequence(p + i, key->len - i);
-        if (p[i] < ' ' || p[i] == 0x7F || (p[i] == 0xC2 && p[i + 1] < 0xA0))
-            step = 0;
-    }
-    if (step == 0)
-        report_error(&l->report, key->at, "the name of an endpoint holds a control character");
-    return step > 0;
-}
 
 /* One endpoint: inherited, its own (`entry`), or one over the other. */
 static void load_endpoint(struct loading *l, struct cluster *c,

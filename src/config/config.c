@@ -4,6 +4,7 @@
 #include "files.h"
 #include "loading.h"
 #include "pgtls/base/arena.h"
+#include "resolve.h"
 #include "show.h"
 #include "template.h"
 
@@ -16,21 +17,6 @@ static const struct settings default_settings = {
     .max_in_flight = 1024,
     .max_in_flight_per_address = 100,
 };
-
-bool expect_kind(struct loading *l, const struct yaml_node *node, enum yaml_kind kind,
-                 const char *what, const char *hint)
-{
-    if (node->kind == kind)
-        return true;
-    report_error(&l->report, node->at, "%s: %s where %s is needed; %s", what,
-                 yaml_kind_name(node->kind), yaml_kind_name(kind), hint);
-    return false;
-}
-
-bool is_removal(const struct yaml_node *node)
-{
-    return node->kind == YAML_NULL && node->len > 0;
-}
 
 /* --- files ------------------------------------------------------------------------------------ */
 

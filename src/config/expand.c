@@ -1,10 +1,10 @@
 /* Placeholders. */
 #include "expand.h"
 
+#include "building.h"
 #include "pgtls/base/arena.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/str.h"
-#include "resolve.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* Discovered endpoints: an innermost layer each, upon the cluster or template they belong to. */
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
+#include "resolve.h"
 #include "template.h"
 
 #include <string.h>

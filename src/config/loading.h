@@ -1,10 +1,10 @@
 #pragma once
 /* One loading: all inputs at once, to one endpoint set. Passes over the files: what is at their
  * tops, then templates, then clusters with what was discovered for them. */
+#include "building.h"
 #include "names.h"
 #include "pgtls/config/source.h"
 #include "report.h"
-#include "resolve.h"
 
 struct address_book;
 struct arena;
@@ -78,6 +78,8 @@ bool expect_kind(struct loading *l, const struct yaml_node *node, enum yaml_kind
 
 /* "null", written out: takes away what is inherited. */
 bool is_removal(const struct yaml_node *node);
+
+#define MAX_ENDPOINT_NAME_BYTES 63
 
 /* Keeps an endpoint's name within bounds. */
 bool check_endpoint_name(struct loading *l, const struct yaml_node *key);

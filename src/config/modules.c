@@ -5,6 +5,7 @@
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
 #include "pgtls/model/module.h"
+#include "resolve.h"
 
 #include <string.h>
 

@@ -2,12 +2,14 @@
  * except where libpq would look into a home directory: nothing there is ever read. */
 #include "resolve.h"
 
+#include "check.h"
 #include "expand.h"
 #include "pgtls/base/arena.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 #include "pgtls/config/config.h"
+#include "servers.h"
 #include "show.h"
 
 #include <stdlib.h>
@@ -18,58 +20,6 @@
 #define DEFAULT_LOGIN_NS         (60 * NS_PER_S)
 #define DEFAULT_POLICY_NS        (86400 * NS_PER_S)
 #define DEFAULT_APPLICATION_NAME "pgtls_exporter"
-
-const struct setting *in_force_at(const struct endpoint_source *source, enum slot slot,
-                                  size_t *layer)
-{
-    bool dsn_removed = false;
-
-    for (size_t i = source->n_layers; i-- > 0;) {
-        const struct setting *s = &source->layers[i]->slots[slot];
-
-        if (s->key && !(s->from_dsn && dsn_removed)) {
-            *layer = i;
-            return s->none ? NULL : s;
-        }
-        if (source->layers[i]->slots[SLOT_DSN].none)
-            dsn_removed = true;
-    }
-    return NULL;
-}
-
-const struct setting *in_force(const struct endpoint_source *source, enum slot slot)
-{
-    size_t layer;
-
-    return in_force_at(source, slot, &layer);
-}
-
-static const char *text_of(const struct endpoint_source *source, enum slot slot)
-{
-    const struct setting *s = in_force(source, slot);
-
-    return s ? s->text : NULL;
-}
-
-int64_t number_in_force(const struct endpoint_source *source, enum slot slot, int64_t fallback)
-{
-    const struct setting *s = in_force(source, slot);
-
-    return s ? s->number : fallback;
-}
-
-struct place place_in_force(const struct endpoint_source *source, enum slot slot)
-{
-    const struct setting *s = in_force(source, slot);
-
-    return s ? s->at : source->at;
-}
-
-static void fail_no_memory(struct building *b)
-{
-    report_no_memory(b->reader.report);
-    b->failed = true;
-}
 
 static struct secret_ref secret_of(const struct endpoint_source *source, enum slot slot)
 {
@@ -86,7 +36,7 @@ static enum sslmode decide_sslmode(const struct endpoint_source *source)
 {
     const struct setting *mode = in_force(source, SLOT_SSLMODE);
     const struct setting *host = in_force(source, SLOT_HOST);
-    const char *root = text_of(source, SLOT_SSLROOTCERT);
+    const char *root = text_in_force(source, SLOT_SSLROOTCERT);
 
     if (mode)
         return (enum sslmode)mode->number;
@@ -99,7 +49,7 @@ static enum sslmode decide_sslmode(const struct endpoint_source *source)
 
 static const char *decide_sslrootcert(const struct endpoint_source *source, enum sslmode mode)
 {
-    const char *root = text_of(source, SLOT_SSLROOTCERT);
+    const char *root = text_in_force(source, SLOT_SSLROOTCERT);
 
     if (!root)
         return mode == SSLMODE_VERIFY_FULL ? "system" : NULL;
@@ -140,7 +90,7 @@ static struct promises decide_promises(const struct endpoint_source *source)
     const struct setting *addresses = in_force(source, SLOT_ADDRESSES);
     struct promises p = {.role = decide_role(source),
                          .max_lag_ns = number_in_force(source, SLOT_MAX_LAG, 0),
-                         .certificate_file = text_of(source, SLOT_CERTIFICATE_FILE),
+                         .certificate_file = text_in_force(source, SLOT_CERTIFICATE_FILE),
                          .same_certificate = decide_same_certificate(source)};
 
     if (pooled)
@@ -202,7 +152,7 @@ static void merge_labels(struct building *b, struct endpoint_source *source, str
                      MAX_LABELS);
     labels = arena_alloc(b->reader.arena, n * sizeof *labels);
     if (!labels) {
-        fail_no_memory(b);
+        building_no_memory(b);
         return;
     }
     memcpy(labels, merged, n * sizeof *labels);
@@ -249,19 +199,19 @@ static struct server common_settings(struct building *b, struct endpoint_source 
         .negotiation =
             (enum negotiation)number_in_force(source, SLOT_NEGOTIATION, NEGOTIATION_POSTGRES),
         .sslrootcert = decide_sslrootcert(source, mode),
-        .sslcrl = text_of(source, SLOT_SSLCRL),
-        .sslcert = text_of(source, SLOT_SSLCERT),
-        .sslkey = text_of(source, SLOT_SSLKEY),
+        .sslcrl = text_in_force(source, SLOT_SSLCRL),
+        .sslcert = text_in_force(source, SLOT_SSLCERT),
+        .sslkey = text_in_force(source, SLOT_SSLKEY),
         .sslpassword = secret_of(source, SLOT_SSLPASSWORD),
-        .ssl_min_protocol_version = text_of(source, SLOT_SSL_MIN),
-        .ssl_max_protocol_version = text_of(source, SLOT_SSL_MAX),
+        .ssl_min_protocol_version = text_in_force(source, SLOT_SSL_MIN),
+        .ssl_max_protocol_version = text_in_force(source, SLOT_SSL_MAX),
         .sslsni = number_in_force(source, SLOT_SSLSNI, 1) != 0,
         .pins = pins ? pins->items : NULL,
         .n_pins = pins ? pins->n_items : 0,
-        .user = text_of(source, SLOT_USER),
-        .dbname = text_of(source, SLOT_DBNAME),
-        .options = text_of(source, SLOT_OPTIONS),
-        .application_name = text_of(source, SLOT_APPLICATION_NAME),
+        .user = text_in_force(source, SLOT_USER),
+        .dbname = text_in_force(source, SLOT_DBNAME),
+        .options = text_in_force(source, SLOT_OPTIONS),
+        .application_name = text_in_force(source, SLOT_APPLICATION_NAME),
         .password = secret_of(source, SLOT_PASSWORD),
         .channel_binding = (enum channel_binding)number_in_force(source, SLOT_CHANNEL_BINDING,
                                                                  CHANNEL_BINDING_PREFER),
@@ -272,7 +222,7 @@ static struct server common_settings(struct building *b, struct endpoint_source 
         .policy_interval_ns = decide_policy(source),
         .promises = decide_promises(source),
         .disabled = number_in_force(source, SLOT_ENABLED, 1) == 0,
-        .maintenance = text_of(source, SLOT_MAINTENANCE),
+        .maintenance = text_in_force(source, SLOT_MAINTENANCE),
         .endpoint_index = b->n_endpoints,
     };
 
@@ -308,7 +258,7 @@ static void expand(struct building *b, struct endpoint_source *source)
     if (!b->own)
         b->own = malloc(sizeof *b->own);
     if (!b->own) {
-        fail_no_memory(b);
+        building_no_memory(b);
         return;
     }
     *b->own = (struct layer){.bad = false};
@@ -358,34 +308,4 @@ bool resolve_module(struct building *b, struct endpoint_source *source, struct s
     check_common(b->reader.report, source, server);
     return check_tls(b->reader.report, source, server) && !b->failed &&
            b->reader.report->messages->errors == errors;
-}
-
-bool building_finish(struct building *b, struct endpoint_set *set)
-{
-    struct server *servers = arena_alloc(set->arena, b->n_servers * sizeof *servers);
-    struct endpoint *endpoints = arena_alloc(set->arena, b->n_endpoints * sizeof *endpoints);
-
-    if (!servers || !endpoints) {
-        fail_no_memory(b);
-        return false;
-    }
-    if (b->n_servers > 0)
-        memcpy(servers, b->servers, b->n_servers * sizeof *servers);
-    if (b->n_endpoints > 0)
-        memcpy(endpoints, b->endpoints, b->n_endpoints * sizeof *endpoints);
-    set->servers = servers;
-    set->n_servers = b->n_servers;
-    set->endpoints = endpoints;
-    set->n_endpoints = b->n_endpoints;
-    return true;
-}
-
-void building_deinit(struct building *b)
-{
-    free(b->servers);
-    free(b->endpoints);
-    for (size_t i = 0; i < MAX_LAYERS; i++)
-        free(b->copies[i]);
-    free(b->own);
-    names_deinit(&b->server_names);
 }

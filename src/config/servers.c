@@ -1,8 +1,9 @@
 /* The servers of an endpoint: lists of hosts, addresses and ports that go together, and addresses
  * that a name has at the time. */
-#include "resolve.h"
+#include "servers.h"
 
 #include "address_book.h"
+#include "check.h"
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
 #include "pgtls/config/config.h"
@@ -17,19 +18,6 @@ struct list {
     char **items;
     size_t n;
 };
-
-static void fail_no_memory(struct building *b)
-{
-    report_no_memory(b->reader.report);
-    b->failed = true;
-}
-
-static const char *text_of(const struct endpoint_source *source, enum slot slot)
-{
-    const struct setting *s = in_force(source, slot);
-
-    return s ? s->text : NULL;
-}
 
 static struct list split(struct building *b, const char *text)
 {
@@ -50,26 +38,8 @@ static struct list split(struct building *b, const char *text)
         text += len + 1;
     }
     if (!list.items)
-        fail_no_memory(b);
+        building_no_memory(b);
     return list;
-}
-
-/* Room for one more, by doubling; false with a report when there is none. */
-bool building_grow(struct building *b, void **items, size_t *size, size_t n, size_t item_size)
-{
-    size_t bigger = *size ? *size * 2 : 16;
-    void *grown;
-
-    if (n < *size)
-        return true;
-    grown = realloc(*items, bigger * item_size);
-    if (!grown) {
-        fail_no_memory(b);
-        return false;
-    }
-    *items = grown;
-    *size = bigger;
-    return true;
 }
 
 bool resolves_all(const struct endpoint_source *source)
@@ -91,7 +61,7 @@ static bool name_server(struct building *b, const struct endpoint_source *source
     else
         s->name = arena_printf(arena, "%s:%u", host, port);
     if (!s->name)
-        fail_no_memory(b);
+        building_no_memory(b);
     return s->name != NULL;
 }
 
@@ -164,7 +134,7 @@ static void follow(struct building *b, const char *host)
     struct follow *one = b->follows ? arena_alloc(b->reader.arena, sizeof *one) : NULL;
 
     if (!one) {
-        fail_no_memory(b);
+        building_no_memory(b);
         return;
     }
     *one = (struct follow){host, *b->follows};
@@ -191,7 +161,7 @@ static void add_followed(struct building *b, const struct endpoint_source *sourc
 
         one.hostaddr = arena_strdup(b->reader.arena, known->addresses[i]);
         if (!one.hostaddr)
-            fail_no_memory(b);
+            building_no_memory(b);
         else
             add_server(b, source, &one);
     }
@@ -200,9 +170,9 @@ static void add_followed(struct building *b, const struct endpoint_source *sourc
 void add_servers(struct building *b, const struct endpoint_source *source,
                  const struct server *common)
 {
-    struct list hosts = split(b, text_of(source, SLOT_HOST));
-    struct list addresses = split(b, text_of(source, SLOT_HOSTADDR));
-    struct list ports = split(b, text_of(source, SLOT_PORT));
+    struct list hosts = split(b, text_in_force(source, SLOT_HOST));
+    struct list addresses = split(b, text_in_force(source, SLOT_HOSTADDR));
+    struct list ports = split(b, text_in_force(source, SLOT_PORT));
 
     if (b->failed || !check_lists(b, source, hosts.n, addresses.n, ports.n))
         return;

@@ -1,6 +1,6 @@
 #pragma once
 /* --config.show: what is in force at an endpoint, and where it comes from. */
-#include "resolve.h"
+#include "in_force.h"
 
 struct show {
     struct buf *to;
