@@ -2,7 +2,9 @@
 #include "pgtls/expose/health.h"
 
 #include "endpoint_health.h"
+#include "health_certificates.h"
 #include "health_json.h"
+#include "health_values.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"

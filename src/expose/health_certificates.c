@@ -1,6 +1,8 @@
 /* Certificates in the health document: which were seen, what the file on disk holds, and which
  * servers show different ones. */
-#include "health_json.h"
+#include "health_certificates.h"
+
+#include "health_values.h"
 
 #include <stdio.h>
 #include <string.h>

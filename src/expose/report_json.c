@@ -2,7 +2,7 @@
  * special case. */
 #include "pgtls/expose/report.h"
 
-#include "health_json.h"
+#include "health_values.h"
 #include "report_facts.h"
 
 #include "pgtls/base/buf.h"
