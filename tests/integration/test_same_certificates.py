@@ -24,7 +24,9 @@ def fingerprint(credentials):
 def postgres(lab):
     """A function that starts a PostgreSQL with a certificate of its own."""
     def start(**more):
-        return lab.new_postgres(hba=HBA, client_ca=None, roles=False, **more)
+        server = lab.new_postgres(hba=HBA, client_ca=None, roles=False, **more)
+        server.share_certificate()
+        return server
     return start
 
 

@@ -131,11 +131,16 @@ class Postgres(Server):
     def _put(self, name, content):
         path = self.data / name
         path.write_bytes(content)
-        path.chmod(0o600)
+        path.chmod(0o644 if name == "server.crt" else 0o600)
         hand_over(path)
 
     def set_hba(self, lines):
         self._put("pg_hba.conf", ("local all,replication postgres trust\n" + lines).encode())
+
+    def share_certificate(self):
+        """Lets a group read the data directory, and root be in it: what initdb --allow-group-access is for."""
+        os.chown(self.data, -1, os.getgid())
+        self.data.chmod(0o750)
 
     def set_credentials(self, credentials):
         self._put("server.crt", credentials.chain_pem)

@@ -67,7 +67,7 @@ class Shell:
         self.calls.mkdir(parents=True)
         for name in programs:
             self._stand_in(directory / "bin" / name, name)
-        for script in ("packaging/quickstart.sh", "tests/run.sh", "build/dev/pgtls_docs"):
+        for script in ("packaging/quickstart.sh", "tests/run.sh", "tests/bench/bench.py", "build/dev/pgtls_docs"):
             self._stand_in(self.here / script)
         for place in ("alerts", "dashboards", "docs/examples"):  # copies: a page may edit in place
             shutil.copytree(ROOT / place, self.here / place)
