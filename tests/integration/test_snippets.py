@@ -20,6 +20,7 @@ LANGUAGES = {"sh", "ini", "yaml", "json", "promql", "sql", "console", "text", "p
 OURS = {"defaults", "templates", "clusters", "discovery", "modules", "limits", "histogram_buckets", "histograms"}
 ALERTMANAGER = {"global", "route", "receivers", "inhibit_rules"}
 PROMETHEUS = {"global", "scrape_configs", "rule_files", "alerting", "storage", "remote_write"}
+CHART = json.loads((ROOT / "packaging" / "helm" / "pgtls-exporter" / "values.schema.json").read_text())
 HEALTH = json.loads((ROOT / "docs" / "health.schema.json").read_text())
 
 SCRAPES = {"http_sd_configs", "relabel_configs", "metric_relabel_configs", "static_configs"}
@@ -30,7 +31,7 @@ PROMETHEUS_FLAGS = {"--web.enable-lifecycle"}
 ELSEWHERE = set("""amtool ausearch apt-get cat cmake crontab ctest curl date dd df diff dig dmesg echo errno free getent ip
     journalctl klist kubectl ldapwhoami ldd ls mtr mv namei nft nsenter nstat openssl pgtls_exporter pg_isready pidof
     ping podman postgres printf ps psql sha256sum sleep ss ssh-keyscan sudo sysctl systemctl tcpdump timedatectl timeout
-    cpack dpkg git htpasswd install rpm tee tr tracepath traceroute xxd""".split())
+    cpack dpkg git helm htpasswd install rpm tee tr tracepath traceroute xxd""".split())
 
 
 MANIFEST_KINDS = {"deploy": "Deployment", "sts": "StatefulSet"}
@@ -128,6 +129,9 @@ def load(document, tmp_path):
         assert keys <= {"apiVersion", "providers", "datasources"}
     elif {"apiVersion", "kind"} <= keys:
         assert document["metadata"]["name"]  # test_kubernetes.py knows more
+    elif "config" in keys:  # values of the Helm chart
+        jsonschema.validate(document, CHART)
+        load_by_exporter(document["config"], tmp_path)
     elif all(isinstance(value, dict) and {"dsn", "host"} & value.keys() for value in document.values()):
         load_by_exporter({"clusters": [{"name": "orders", "endpoints": document}]}, tmp_path)
     else:
