@@ -287,7 +287,12 @@ class Judge:
             path = re.sub(r"(?<=[?&]target=)[^&]+", self.daemon.target, path)
             assert self.daemon.request(method, path).status in (200, 503), path
 
-    def promtool(self, arguments, _):
+    def promtool(self, arguments, page):
+        """Of a file that the page shows, its name above it, what stands there."""
+        for name in arguments:
+            shown = re.search(rf"^```yaml\n# {re.escape(name)}\n(.*?)^```", page.read_text(), re.M | re.S)
+            if shown:
+                (self.shell.here / name).write_text(shown[1])
         good(run("promtool", *arguments, cwd=self.shell.here))
 
     def jq(self, arguments, _):

@@ -125,9 +125,18 @@ class Chromium:
             raise RuntimeError(result["exceptionDetails"]["exception"].get("description", "exception"))
         return result["result"].get("value")
 
+    def _run_or_none(self, expression):
+        """None while one page gives way to another."""
+        try:
+            return self.run(expression)
+        except RuntimeError as error:
+            if "navigated" not in str(error):
+                raise
+            return None
+
     def until(self, expression, seconds=30):
         deadline = time.monotonic() + seconds
-        while not (value := self.run(expression)):
+        while not (value := self._run_or_none(expression)):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"never true: {expression}")
             time.sleep(0.05)
