@@ -1,9 +1,6 @@
 """The login probe: what an application would meet, told without flapping; passwords in clear to
 nobody who was not allowed to ask."""
 
-import contextlib
-import socket
-import threading
 import time
 
 import pytest
@@ -11,6 +8,7 @@ import pytest
 from conftest import PASSWORD
 from lab import certs
 from lab.exporter import endpoint_of, one_cluster
+from lab.relay import Relay
 
 
 def test_a_login_outage_keeps_up_at_zero_without_flapping(lab, trust, password_file, exporter):
@@ -186,59 +184,12 @@ def test_a_restarted_server_comes_back(lab, trust, exporter):
     daemon.until(lambda m: m.value("pgtls_up") == 1)
 
 
-class Swapped:
-    """A relay to one server for the first connection, to another for all that follow."""
-
-    def __init__(self, first, then):
-        self._targets = [first, then]
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address, self.port = self._listener.getsockname()
-        self.connections = 0
-        self._sockets, self._threads = [self._listener], []
-        self._start(self._accept)
-
-    def _start(self, target, *args):
-        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
-        self._threads[-1].start()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            target = self._targets[min(self.connections, 1)]
-            self.connections += 1
-            server = socket.create_connection((target.address, target.port))
-            self._sockets += [client, server]
-            self._start(self._relay, client, server)
-            self._start(self._relay, server, client)
-
-    @staticmethod
-    def _relay(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def close(self):
-        for one in self._sockets:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
-        for one in self._sockets:
-            one.close()
-
-
 @pytest.mark.parametrize("stranger", [True, False])
 def test_a_certificate_swapped_before_the_login_is_caught(lab, trust, exporter, stranger):
     """The login verifies with what the inspect's chain rested on, and only that. Whoever shows another certificate
     to it gets no password; the same server without a stranger's certificate does, so the test could fail."""
     authority = certs.Authority("A Stranger") if stranger else trust.root
-    server = Swapped(lab.misbehave("ask_clear"), later := lab.misbehave("ask_clear", authority.issue()))
+    server = Relay(lab.misbehave("ask_clear"), later := lab.misbehave("ask_clear", authority.issue()))
     try:
         daemon = exporter(one_cluster({"write": endpoint_of(
             server, user="u", dbname="d", password="Sup3rSecret", allow_auth=["password"], interval="1h",
@@ -249,5 +200,5 @@ def test_a_certificate_swapped_before_the_login_is_caught(lab, trust, exporter, 
     assert metrics.value("pgtls_probe_up", probe="inspect") == 1
     assert [labels["fault"] for labels, _ in metrics.all("pgtls_fault_active")] == [
         "server_cert_untrusted" if stranger else "password_failed"]
-    assert server.connections >= 2
+    assert len(server.connections) >= 2
     assert bool(later.secrets) is not stranger

@@ -3,9 +3,6 @@ what is in them; what it makes of each setting is what docs/native-histograms.md
 
 import json
 import re
-import socket
-import threading
-import time
 
 import pytest
 import yaml
@@ -14,52 +11,13 @@ from lab import protobuf
 from lab.exporter import endpoint_of, one_cluster
 from lab.exposition import Metrics
 from lab.process import wait_for
+from lab.relay import Relay
 from lab.servers import ROOT, Prometheus
 
 KINDS = ("classic", "both", "native")
 PHASES = "pgtls_phase_duration_seconds"
 DELAY = 0.1
 PROTOBUF_TYPE = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
-
-
-class LateRelay:
-    """Passes connections on to a server; the first answer of each comes late. Once closed it answers nobody."""
-
-    def __init__(self, server):
-        self.target = (server.address, server.port)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address, self.port = self._socket.getsockname()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client):
-        with client, socket.create_connection(self.target) as server:
-            back = threading.Thread(target=self._pump, args=(server, client, DELAY), daemon=True)
-            back.start()
-            self._pump(client, server)
-            back.join()
-
-    @staticmethod
-    def _pump(source, to, delay=0):
-        try:
-            while data := source.recv(65536):
-                time.sleep(delay)
-                delay = 0
-                to.sendall(data)
-            to.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def close(self):
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
 
 
 def families(daemon):
@@ -72,7 +30,7 @@ def families(daemon):
 def daemons(lab, trust, shared_exporter):
     """One exporter of each kind, all on the same server, which then goes away: from then on no phase is
     completed any more, and what they tell of phases stands still."""
-    relay = LateRelay(lab.postgres())
+    relay = Relay(lab.postgres(), delay=DELAY)
     keys = {"user": "u_trust", "dbname": "app", "sslmode": "verify-ca", "sslrootcert": str(trust.root_file),
             "interval": "300ms", "timeout": "5s", "login": {"interval": "1h"}, "labels": {"team": 'a "b" \\ c'}}
     started = {kind: shared_exporter({**one_cluster({"write": endpoint_of(relay, **keys)}), "histograms": kind})

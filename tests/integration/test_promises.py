@@ -4,10 +4,6 @@ balancer over both, a failover; and pinned certificates."""
 import base64
 import datetime
 import hashlib
-import itertools
-import select
-import socket
-import threading
 import time
 
 import pytest
@@ -15,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from lab import certs, servers
 from lab.exporter import endpoint_of, one_cluster
+from lab.relay import Relay
 
 HBA = "host all all 127.0.0.0/8 trust\n"
 KEPT, ENDPOINT_KEPT = "pgtls_promise_kept", "pgtls_endpoint_promise_kept"
@@ -268,49 +265,6 @@ def test_pins(lab, trust, exporter):
     assert shown["pin_matched"] is True and shown["fingerprint_sha256"] == certificate_pin(good)
     assert base64.b64encode(bytes.fromhex(shown["public_key_sha256"])).decode() == key_pin(good)
     assert daemon.server_health("lab", "full-wrong")["certificate"]["pin_matched"] is False
-
-
-class Relay:
-    """Plain TCP to one of several servers: the first connection to the first, the second to the
-    second, and so on; the last one has all that follow."""
-
-    def __init__(self, *targets):
-        self.address = "127.0.0.1"
-        self._closing = False
-        self._listener = socket.create_server((self.address, 0))
-        self.port = self._listener.getsockname()[1]
-        self._acceptor = threading.Thread(target=self._accept, args=(targets,))
-        self._acceptor.start()
-
-    def _accept(self, targets):
-        for number in itertools.count():
-            client, _ = self._listener.accept()
-            if self._closing:
-                client.close()
-                return
-            threading.Thread(target=self._carry, daemon=True,
-                             args=(client, targets[min(number, len(targets) - 1)])).start()
-
-    @staticmethod
-    def _carry(client, target):
-        with client, socket.create_connection((target.address, target.port)) as server:
-            open_ends = {client: server, server: client}
-            while open_ends:
-                for source in select.select(list(open_ends), [], [], 60)[0]:
-                    try:
-                        chunk = source.recv(65536)
-                        if chunk:
-                            open_ends[source].sendall(chunk)
-                        else:
-                            open_ends.pop(source).shutdown(socket.SHUT_WR)
-                    except OSError:
-                        return
-
-    def close(self):
-        self._closing = True
-        socket.create_connection((self.address, self.port)).close()
-        self._acceptor.join()
-        self._listener.close()
 
 
 @pytest.mark.parametrize("authority", ["itself", "known"])

@@ -3,8 +3,6 @@ out costs a server and its metrics."""
 
 import concurrent.futures
 import json
-import socket
-import threading
 
 import pytest
 
@@ -12,6 +10,7 @@ from conftest import PASSWORD
 from lab import certs, exporter as lab_exporter
 from lab.exporter import endpoint_of, one_cluster
 from lab.process import wait_for
+from lab.relay import Relay
 from lab.servers import conninfo, psql
 
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -188,46 +187,13 @@ def test_policy_off_again(lab, trust, exporter):
     assert not [name for name in NEW if metrics.all(name, pg_endpoint="off")]
 
 
-class Turns:
-    """Plain TCP to a server for the first connection; whoever comes later is kept waiting."""
-
-    def __init__(self, server):
-        self.server, self.address, self.kept = server, "127.0.0.1", []
-        self._listener = socket.create_server((self.address, 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        first, _ = self._listener.accept()
-        server = socket.create_connection((self.server.address, self.server.port))
-        for source, sink in ((first, server), (server, first)):
-            threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
-        while True:
-            try:
-                self.kept.append(self._listener.accept()[0])
-            except OSError:
-                return
-
-    @staticmethod
-    def _copy(source, sink):
-        try:
-            while chunk := source.recv(65536):
-                sink.sendall(chunk)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            sink.close()
-
-    def close(self):
-        self._listener.close()
-
-
 @pytest.mark.parametrize("what", ["stop", "remove", "change"])
 def test_what_happens_while_a_side_attempt_hangs(lab, trust, exporter, what):
-    turns = lab.keep(Turns(lab.postgres()))
+    turns = lab.keep(Relay(lab.postgres(), None))
     endpoint = endpoint_of(turns, user="u_trust", dbname="app", sslmode="require", interval="1h", login=False)
     other = {"other": endpoint_of(lab.postgres(), user="u_trust", dbname="app", sslmode="require")}
     daemon = exporter(one_cluster({"write": endpoint, **other}, POLICY))
-    wait_for(lambda: len(turns.kept) == 1, 10, "a side attempt")
+    wait_for(lambda: turns.waiting == 1, 10, "a side attempt")
     metrics = daemon.until(lambda m: len(works(m, pg_endpoint="write")) == 4)
     assert works(metrics, pg_endpoint="write")["require"] and metrics.value("pgtls_up", pg_endpoint="write") == 1
     if what == "remove":

@@ -1,6 +1,7 @@
-"""A TCP relay that forgets idle connections the way a stateful firewall does: without a word to
-either side."""
+"""TCP relays: one that forgets idle connections the way a stateful firewall does, without a word to either
+side, and a plain one that can take turns, count, and be late."""
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -75,3 +76,72 @@ class Firewall:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Relay:
+    """Plain TCP to servers: the first connection goes to the first, the second to the second, and so on; the last
+    has all that follow. Where a server is None the client is kept waiting. The first answer of each connection
+    comes `delay` seconds late. Once closed it answers nobody."""
+
+    def __init__(self, *targets, delay=0):
+        self._targets, self._delay = targets, delay
+        self.connections = []  # the bytes of each: [to the server, from it]
+        self.waiting = self.at_once = self.most_at_once = 0
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address, self.port = self._listener.getsockname()
+        self._sockets, self._threads = [self._listener], []
+        self._start(self._accept)
+
+    def _start(self, function, *arguments):
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            target = self._targets[min(len(self.connections), len(self._targets) - 1)]
+            count = [0, 0]
+            self._sockets.append(client)
+            self.connections.append(count)
+            if target:
+                self._start(self._serve, client, target, count)
+            else:
+                self.waiting += 1
+
+    def _serve(self, client, target, count):
+        with self._lock:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        with contextlib.suppress(OSError), client, \
+                socket.create_connection((target.address, target.port)) as server:
+            self._sockets.append(server)
+            back = self._start(self._pump, server, client, count, 1, self._delay)
+            self._pump(client, server, count, 0)
+            back.join()
+        with self._lock:
+            self.at_once -= 1
+
+    @staticmethod
+    def _pump(source, to, count, way, delay=0):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                count[way] += len(data)
+                time.sleep(delay)
+                delay = 0
+                to.sendall(data)
+            to.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for one in self._sockets:
+            one.close()
