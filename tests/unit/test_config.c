@@ -1,44 +1,10 @@
 /* config/: what is in force after inheritance, whole files, sizes, and how a set is shared. */
+#include "config_world.h"
+
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
-#include "pgtls/config/config.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct config_messages messages;
-
-static struct endpoint_set *load(const char *text)
-{
-    config_messages_deinit(&messages);
-    return config_load_text("t.yml", text, strlen(text), &messages);
-}
-
-/* Loads what must load. */
-static struct endpoint_set *load_good(const char *text)
-{
-    struct endpoint_set *set = load(text);
-
-    for (size_t i = 0; i < messages.n && !set; i++)
-        print_error("%s\n", messages.items[i].text);
-    assert_non_null(set);
-    return set;
-}
-
-/* A server of one cluster "c" with one endpoint from the keys given. */
-static struct endpoint_set *load_keys(const char *keys)
-{
-    char text[1024];
-
-    snprintf(text, sizeof text, "clusters: [{name: c, %s}]", keys);
-    return load_good(text);
-}
 
 static void test_defaults(void **state)
 {
@@ -518,13 +484,6 @@ static void test_set_is_shared_by_reference(void **state)
     endpoint_set_unref(b);
     endpoint_set_unref(NULL);
     assert_true(server_key_hash("ab", "c", "d") != server_key_hash("a", "bc", "d"));
-}
-
-static int forget_messages(void **state)
-{
-    (void)state;
-    config_messages_deinit(&messages);
-    return 0;
 }
 
 static void test_sessions(void **state)

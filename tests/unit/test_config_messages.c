@@ -1,43 +1,9 @@
 /* config/: the messages people get, word for word: they are the product here. */
+#include "config_world.h"
+
 #include "pgtls/base/buf.h"
-#include "pgtls/config/config.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct config_messages messages;
-
-static struct endpoint_set *load(const char *text)
-{
-    config_messages_deinit(&messages);
-    return config_load_text("t.yml", text, strlen(text), &messages);
-}
-
-/* Loads what must load. */
-static struct endpoint_set *load_good(const char *text)
-{
-    struct endpoint_set *set = load(text);
-
-    for (size_t i = 0; i < messages.n && !set; i++)
-        print_error("%s\n", messages.items[i].text);
-    assert_non_null(set);
-    return set;
-}
-
-/* A server of one cluster "c" with one endpoint from the keys given. */
-static struct endpoint_set *load_keys(const char *keys)
-{
-    char text[1024];
-
-    snprintf(text, sizeof text, "clusters: [{name: c, %s}]", keys);
-    return load_good(text);
-}
 
 /* One mistake each; the first message is compared. */
 static const struct {
@@ -403,13 +369,6 @@ static void test_all_errors_of_a_file_at_once(void **state)
     assert_null(strstr(buf_text(&all), "hunter2"));
     buf_deinit(&all);
     free(expected);
-}
-
-static int forget_messages(void **state)
-{
-    (void)state;
-    config_messages_deinit(&messages);
-    return 0;
 }
 
 int main(void)

@@ -1,32 +1,8 @@
 /* model/ and config/: which targets a request may name, and how they are written. */
-#include "pgtls/config/config.h"
+#define CONFIG_FILE "dir/t.yml"
+#include "config_world.h"
+
 #include "pgtls/model/module.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct config_messages messages;
-
-static struct endpoint_set *load(const char *text)
-{
-    config_messages_deinit(&messages);
-    return config_load_text("dir/t.yml", text, strlen(text), &messages);
-}
-
-static struct endpoint_set *load_good(const char *text)
-{
-    struct endpoint_set *set = load(text);
-
-    for (size_t i = 0; i < messages.n && !set; i++)
-        print_error("%s\n", messages.items[i].text);
-    assert_non_null(set);
-    return set;
-}
 
 /* --- targets -----------------------------------------------------------------------------------
  */
@@ -363,13 +339,6 @@ static void test_a_password_asks_for_verify_full(void **state)
     }
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    config_messages_deinit(&messages);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,5 +351,5 @@ int main(void)
         cmocka_unit_test(test_a_password_asks_for_verify_full),
     };
 
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return cmocka_run_group_tests(tests, NULL, forget_messages);
 }

@@ -1,34 +1,11 @@
 /* config/: templates, placeholders and null: what is in force, and what is said of mistakes. */
+#define CONFIG_FILE "dir/t.yml"
+#include "config_world.h"
+
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
-#include "pgtls/config/config.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct config_messages messages;
-
-static struct endpoint_set *load(const char *text)
-{
-    config_messages_deinit(&messages);
-    return config_load_text("dir/t.yml", text, strlen(text), &messages);
-}
-
-static struct endpoint_set *load_good(const char *text)
-{
-    struct endpoint_set *set = load(text);
-
-    for (size_t i = 0; i < messages.n && !set; i++)
-        print_error("%s\n", messages.items[i].text);
-    assert_non_null(set);
-    return set;
-}
 
 static const struct server *find(const struct endpoint_set *set, const char *cluster,
                                  const char *endpoint)
@@ -530,13 +507,6 @@ static void test_examples_are_short(void **state)
     assert_in_range(count_lines(PGTLS_SOURCE_DIR "/docs/examples/templates.yml"), 1, 15);
     assert_in_range(count_lines(PGTLS_SOURCE_DIR "/tests/unit/data/config/300-clusters.yml"), 301,
                     320);
-}
-
-static int forget_messages(void **state)
-{
-    (void)state;
-    config_messages_deinit(&messages);
-    return 0;
 }
 
 int main(void)
