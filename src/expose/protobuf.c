@@ -6,6 +6,7 @@
 #include "metrics.pb-c.h"
 #include "pgtls/model/server.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define MAX_BYTES ((size_t)8 * 1024 * 1024)
@@ -14,7 +15,9 @@
  * span, in bytes and in what Prometheus stores. */
 #define MAX_GAP 2
 
-enum { FIELD_BYTES = 2 }; /* wire type: length, then bytes */
+enum wire { WIRE_64_BITS = 1, WIRE_BYTES = 2 }; /* the latter: length, then bytes */
+#define MAX_VARINT 10
+#define MAX_HEAD   (1 + MAX_VARINT)
 
 typedef Io__Prometheus__Client__MetricFamily family_message;
 typedef Io__Prometheus__Client__Histogram histogram_message;
@@ -29,7 +32,8 @@ enum field {
     METRIC_HISTOGRAM = 7,
     FAMILY_METRIC = 4,
     LABEL_NAME = 1,
-    LABEL_VALUE = 2
+    LABEL_VALUE = 2,
+    NUMBER_VALUE = 1 /* of a gauge, and of a counter */
 };
 
 void protobuf_init(struct protobuf *p)
@@ -46,19 +50,51 @@ void protobuf_deinit(struct protobuf *p)
     buf_deinit(&p->metric);
 }
 
-static void add_varint(struct buf *to, uint64_t value)
+/* What is put stands in room that was reserved before; the place behind it is returned. */
+static char *put_varint(char *at, uint64_t value)
 {
     while (value >= 0x80) {
-        buf_add_char(to, (char)(value | 0x80));
+        *at++ = (char)(value | 0x80);
         value >>= 7;
     }
-    buf_add_char(to, (char)value);
+    *at++ = (char)value;
+    return at;
+}
+
+static char *put_tag(char *at, enum field field, enum wire wire)
+{
+    *at++ = (char)(field << 3 | wire); /* fields below 16 take one byte */
+    return at;
+}
+
+static char *put_head(char *at, enum field field, size_t len)
+{
+    return put_varint(put_tag(at, field, WIRE_BYTES), len);
+}
+
+static char *put_text(char *at, enum field field, const char *text, size_t len)
+{
+    at = put_head(at, field, len);
+    memcpy(at, text, len);
+    return at + len;
+}
+
+static void ends_at(struct buf *to, char *at)
+{
+    to->len = (size_t)(at - to->data);
+    *at = '\0';
+}
+
+static void add_varint(struct buf *to, uint64_t value)
+{
+    if (buf_reserve(to, MAX_VARINT))
+        ends_at(to, put_varint(to->data + to->len, value));
 }
 
 static void add_head(struct buf *to, enum field field, size_t len)
 {
-    add_varint(to, (uint64_t)field << 3 | FIELD_BYTES);
-    add_varint(to, len);
+    if (buf_reserve(to, MAX_HEAD))
+        ends_at(to, put_head(to->data + to->len, field, len));
 }
 
 /* len: what protobuf_c_message_get_packed_size() says of it. */
@@ -90,17 +126,18 @@ static size_t varint_len(uint64_t value)
 }
 
 /* Labels are most of a body, and no more than two texts each: without the help of protobuf-c, which
- * would take as long for them as for all the rest. */
+ * would take as long for them as for all the rest. So it is with a number, below. */
 static void add_label(struct buf *to, const char *name, const char *value)
 {
     size_t name_len = strlen(name), value_len = strlen(value);
+    size_t len = 2 + varint_len(name_len) + name_len + varint_len(value_len) + value_len;
+    char *at;
 
-    add_head(to, METRIC_LABEL,
-             2 + varint_len(name_len) + name_len + varint_len(value_len) + value_len);
-    add_head(to, LABEL_NAME, name_len);
-    buf_add(to, name, name_len);
-    add_head(to, LABEL_VALUE, value_len);
-    buf_add(to, value, value_len);
+    if (!buf_reserve(to, MAX_HEAD + len))
+        return;
+    at = put_head(to->data + to->len, METRIC_LABEL, len);
+    at = put_text(at, LABEL_NAME, name, name_len);
+    ends_at(to, put_text(at, LABEL_VALUE, value, value_len));
 }
 
 void protobuf_family(struct protobuf *p, enum protobuf_type type, const char *name,
@@ -152,17 +189,18 @@ static void end(struct protobuf *p)
 
 void protobuf_value(struct protobuf *p, double value)
 {
-    Io__Prometheus__Client__Counter counter = IO__PROMETHEUS__CLIENT__COUNTER__INIT;
-    Io__Prometheus__Client__Gauge gauge = IO__PROMETHEUS__CLIENT__GAUGE__INIT;
+    struct buf *to = &p->metric;
+    uint64_t bits;
+    char *at;
 
-    if (p->type == PROTOBUF_COUNTER) {
-        counter.has_value = true;
-        counter.value = value;
-        add_message(&p->metric, METRIC_COUNTER, &counter.base);
-    } else {
-        gauge.has_value = true;
-        gauge.value = value;
-        add_message(&p->metric, METRIC_GAUGE, &gauge.base);
+    memcpy(&bits, &value, sizeof bits);
+    bits = htole64(bits);
+    if (buf_reserve(to, MAX_HEAD + 1 + sizeof bits)) {
+        at = put_head(to->data + to->len,
+                      p->type == PROTOBUF_COUNTER ? METRIC_COUNTER : METRIC_GAUGE, 1 + sizeof bits);
+        at = put_tag(at, NUMBER_VALUE, WIRE_64_BITS);
+        memcpy(at, &bits, sizeof bits);
+        ends_at(to, at + sizeof bits);
     }
     end(p);
 }
