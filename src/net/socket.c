@@ -35,7 +35,7 @@ int socket_connect(const struct address *address)
     return fd;
 }
 
-int socket_connect_result(int fd)
+static int pending_error(int fd)
 {
     struct pollfd ready = {.fd = fd, .events = POLLOUT};
     int error = 0;
@@ -48,16 +48,17 @@ int socket_connect_result(int fd)
     return error;
 }
 
-bool socket_rtt_ns(int fd, int64_t *rtt_ns)
+int socket_connect_result(int fd, int64_t *rtt_ns)
 {
     struct tcp_info info = {0};
     socklen_t len = sizeof info;
+    bool told = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0;
+    /* One call says all of a healthy connection. */
+    int error = told && info.tcpi_state == TCP_ESTABLISHED ? 0 : pending_error(fd);
 
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || info.tcpi_total_retrans > 0 ||
-        info.tcpi_rtt == 0)
-        return false;
-    *rtt_ns = (int64_t)info.tcpi_rtt * NS_PER_US;
-    return true;
+    *rtt_ns =
+        told && error == 0 && info.tcpi_total_retrans == 0 ? (int64_t)info.tcpi_rtt * NS_PER_US : 0;
+    return error;
 }
 
 bool socket_drain(int fd)

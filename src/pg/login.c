@@ -164,7 +164,8 @@ static bool look(struct login *l)
 
 static bool turn_tcp(struct login *l)
 {
-    int error = socket_connect_result(l->look.sock);
+    int64_t rtt_ns;
+    int error = socket_connect_result(l->look.sock, &rtt_ns);
 
     if (error == EINPROGRESS)
         return false;

@@ -276,7 +276,7 @@ enum step inspect_leave(struct probe *p)
     if (!p->said_goodbye) {
         p->said_goodbye = true;
         if (p->conn)
-            tls_conn_close_notify(p->conn);
+            tls_conn_close_notify(p->conn, true);
         shutdown(p->fd, SHUT_WR);
     }
     /* What was sent and not read would turn our close into a reset, and that into a log line. */

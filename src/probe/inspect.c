@@ -67,12 +67,12 @@ enum step inspect_prepare(struct probe *p)
     enum internal_reason reason = INTERNAL_OTHER;
     char text[256] = "";
 
-    if (!server_uses_tls(p->server))
-        return STEP_NEXT;
-    look_at_certificate_file(p);
-    p->trust = trust_get(p->host->trusts, p->server, &reason, text, sizeof text);
+    if (server_uses_tls(p->server)) {
+        look_at_certificate_file(p);
+        p->trust = trust_get(p->host->trusts, p->server, &reason, text, sizeof text);
+    }
     p->cpu_mark_ns = clock_thread_cpu_ns();
-    if (p->trust)
+    if (p->trust || !server_uses_tls(p->server))
         return STEP_NEXT;
     p->phase = PHASE_TLS; /* that is what it keeps from happening */
     return probe_fail_local(p, reason, text);
@@ -163,17 +163,13 @@ static enum stage first_stage(const struct probe *p)
 enum step inspect_connected(struct probe *p)
 {
     int64_t rtt_ns;
-    int number;
+    int number = socket_connect_result(p->fd, &rtt_ns);
 
-    if (!p->server->unix_socket && p->stage_deadline_ns == 0) { /* first call: still connecting */
-        p->stage_deadline_ns = address_deadline_ns(p, clock_monotonic_ns());
-        if (p->stage_deadline_ns == 0)
-            p->stage_deadline_ns = p->deadline_ns;
+    if (number == EINPROGRESS) {
+        if (!p->server->unix_socket && p->stage_deadline_ns == 0) /* its share begins */
+            p->stage_deadline_ns = address_deadline_ns(p, clock_monotonic_ns());
         return STEP_WRITE;
     }
-    number = socket_connect_result(p->fd);
-    if (number == EINPROGRESS)
-        return STEP_WRITE;
     if (number != 0) {
         remember_errno(p, number);
         probe_close_socket(p);
@@ -182,8 +178,10 @@ enum step inspect_connected(struct probe *p)
         return p->next_address < p->n_addresses ? STEP_NEXT : probe_fail_errno(p, p->connect_errno);
     }
     stopwatch_arrived(&p->watch, clock_monotonic_ns());
-    if (!p->server->unix_socket && socket_rtt_ns(p->fd, &rtt_ns))
+    if (rtt_ns > 0) { /* instead of all that our side took for it */
         p->watch = (struct stopwatch){.wait_ns = rtt_ns};
+        p->cpu_mark_ns = clock_thread_cpu_ns();
+    }
     p->skip_phase = p->server->unix_socket;
     if (!p->second_leg)
         p->tls = server_uses_tls(p->server) && p->server->sslmode != SSLMODE_ALLOW;
@@ -350,7 +348,7 @@ void inspect_second_leg(struct probe *p)
 {
     if (p->conn) {
         tls_conn_observe(p->conn, &p->observation); /* facts of the leg that was refused */
-        tls_conn_close_notify(p->conn);
+        tls_conn_close_notify(p->conn, false);
     }
     probe_close_socket(p);
     p->second_leg = true;

@@ -106,8 +106,7 @@ void probe_unwatch(struct probe *p)
     if (p->poll_open && !p->poll_closing) {
         p->poll_open = false;
         p->poll_closing = true;
-        uv_poll_stop(&p->poll);
-        uv_close((uv_handle_t *)&p->poll, on_closed);
+        uv_close((uv_handle_t *)&p->poll, on_closed); /* stops it, too */
     }
     p->poll_events = 0;
 }
@@ -245,7 +244,7 @@ static enum step run_stage(struct probe *p)
         tls_conn_turn(p->conn);
     step = row->run(p);
     waits = step == STEP_READ || step == STEP_WRITE || step == STEP_WAIT;
-    if (!p->concluded && (waits || row->ends_phase)) {
+    if (!p->concluded && (waits || (row->ends_phase && !p->skip_phase))) {
         cpu_ns = clock_thread_cpu_ns() - p->cpu_mark_ns;
         p->cpu_mark_ns += cpu_ns;
     }
@@ -317,7 +316,8 @@ void probe_advance(struct probe *p)
     if (p->advancing || p->stage == STAGE_COUNT)
         return;
     p->advancing = true;
-    if (!p->concluded)
+    if (!p->concluded &&
+        p->stage != STAGE_PREPARE) /* which is in no phase, and looks when it is over */
         p->cpu_mark_ns = clock_thread_cpu_ns();
     while (p->stage != STAGE_COUNT && obey(p, run_stage(p)))
         ;
@@ -347,7 +347,7 @@ static void on_timer(uv_timer_t *timer)
         probe_fail(p, END_TIMEOUT);
         conclude(p, false);
         if (p->conn)
-            tls_conn_close_notify(p->conn); /* a server that hangs is not waited for again */
+            tls_conn_close_notify(p->conn, false); /* a server that hangs is not waited for */
         probe_finish(p);
         return;
     }
@@ -388,7 +388,7 @@ void probe_cancel(struct probe *p)
     if (p->stage == STAGE_COUNT)
         return;
     if (p->conn)
-        tls_conn_close_notify(p->conn);
+        tls_conn_close_notify(p->conn, false);
     probe_finish(p);
 }
 

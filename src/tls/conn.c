@@ -46,8 +46,8 @@ struct tls_conn {
     bool judged; /* the memory holds this connection's chain */
     bool no_memory;
     bool hello_retry, certificate_requested;
-    bool shutdown_sent;
-    int alert; /* fatal one received, -1 = none */
+    bool shutdown_sent, more; /* more will be sent at once: to go in one segment */
+    int alert;                /* fatal one received, -1 = none */
     enum end_kind end;
     enum close_how how;
     enum tls_reason reason;
@@ -86,6 +86,14 @@ static int bio_read(BIO *bio, char *to, int size)
     return (int)n;
 }
 
+/* Is this the client's last flight of TLS 1.3? It waits for no answer: what follows, a
+ * StartupMessage or the goodbye, follows at once, and a segment of its own would only cost both
+ * sides a wake-up. */
+static bool ends_handshake(const struct tls_conn *c)
+{
+    return SSL_get_state(c->ssl) == TLS_ST_CW_FINISHED && SSL_version(c->ssl) >= TLS1_3_VERSION;
+}
+
 static int bio_write(BIO *bio, const char *from, int size)
 {
     struct tls_conn *c = BIO_get_data(bio);
@@ -94,7 +102,8 @@ static int bio_write(BIO *bio, const char *from, int size)
     BIO_clear_retry_flags(bio);
     if (c->write_errno)
         return size;
-    n = send(c->fd, from, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    n = send(c->fd, from, (size_t)size,
+             MSG_NOSIGNAL | MSG_DONTWAIT | (c->more || ends_handshake(c) ? MSG_MORE : 0));
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         BIO_set_retry_write(bio);
     } else if (n < 0) {
@@ -412,12 +421,13 @@ enum tls_want tls_conn_read(struct tls_conn *c, void *to, size_t size, size_t *n
     return result == 1 ? TLS_DONE : wanted(c, result);
 }
 
-void tls_conn_close_notify(struct tls_conn *c)
+void tls_conn_close_notify(struct tls_conn *c, bool with_fin)
 {
     if (c->shutdown_sent || c->end == END_TLS_ERROR || c->end == END_ALERT || c->end == END_ERRNO ||
         !SSL_is_init_finished(c->ssl))
         return;
     c->shutdown_sent = true;
+    c->more = with_fin;
     ERR_clear_error();
     SSL_shutdown(c->ssl);
     ERR_clear_error();

@@ -10,12 +10,11 @@
  * A connection in progress is no error. */
 int socket_connect(const struct address *address);
 
-/* 0 when connected, EINPROGRESS while that is open, else the errno of the failure. */
-int socket_connect_result(int fd);
-
-/* The kernel's own measure of the connection's round trip in nanoseconds: the SYN's. False when the
- * SYN was sent again, or the kernel does not tell: then user-space time is the better one. */
-bool socket_rtt_ns(int fd, int64_t *rtt_ns);
+/* 0 when connected, EINPROGRESS while that is open, else the errno of the failure. Once connected,
+ * *rtt_ns is the kernel's own measure of the connection's round trip in nanoseconds: the SYN's; 0
+ * when the SYN was sent again, or the kernel does not tell: then user-space time is the better one.
+ */
+int socket_connect_result(int fd, int64_t *rtt_ns);
 
 /* The kernel's keepalives begin after this many seconds without traffic. A socket that has none (a
  * Unix one) is left as it is. */

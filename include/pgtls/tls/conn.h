@@ -51,8 +51,9 @@ enum tls_want tls_conn_handshake(struct tls_conn *conn);
 enum tls_want tls_conn_write(struct tls_conn *conn, const void *bytes, size_t len, size_t *n);
 enum tls_want tls_conn_read(struct tls_conn *conn, void *to, size_t size, size_t *n);
 
-/* Sends close_notify, once; never waits. */
-void tls_conn_close_notify(struct tls_conn *conn);
+/* Sends close_notify, once; never waits. `with_fin`: the caller shuts the socket down for writing
+ * at once, and the kernel keeps the alert until then, for one segment with both. */
+void tls_conn_close_notify(struct tls_conn *conn, bool with_fin);
 
 unsigned tls_conn_missing_timestamps(const struct tls_conn *conn);
 
