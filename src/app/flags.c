@@ -297,7 +297,7 @@ static bool complain_unknown(enum command command, FILE *err, const char *arg)
 {
     const char *names[N_FLAGS], *nearest = NULL;
     char word[64] = "";
-    size_t n = 0;
+    size_t n = 0, shown = strcspn(arg, ":=/@"); /* what follows may be a password */
 
     for (size_t i = 0; i < N_FLAGS; i++) {
         if (flag_is_of(&flag_table[i], command))
@@ -308,8 +308,9 @@ static bool complain_unknown(enum command command, FILE *err, const char *arg)
         word[strcspn(word, "=")] = '\0';
         nearest = str_nearest(word, names, n);
     }
-    fprintf(err, "pgtls_exporter: unknown argument \"%s\"%s%s%s\n", arg,
-            nearest ? "; did you mean \"--" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+    fprintf(err, "pgtls_exporter: unknown argument \"%.*s%s\"%s%s%s\n", (int)shown, arg,
+            arg[shown] ? "…" : "", nearest ? "; did you mean \"--" : "", nearest ? nearest : "",
+            nearest ? "\"?" : "");
     return false;
 }
 

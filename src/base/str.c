@@ -4,6 +4,7 @@
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +48,8 @@ bool str_to_i64(const char *text, int64_t low, int64_t high, int64_t *value)
     char *end;
     long long number;
 
-    if (*text == '\0' || *text == ' ' || *text == '+')
+    /* strtoll would skip white space of any kind, and take a plus sign. */
+    if (!isdigit((unsigned char)text[*text == '-']))
         return false;
     errno = 0;
     number = strtoll(text, &end, 10);

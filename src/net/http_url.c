@@ -23,10 +23,19 @@ static size_t userinfo_len(const char *authority)
     return at;
 }
 
+/* Where the authority begins. libcurl takes "http:/host" and "http:///host" for "http://host". */
+static const char *authority_of(const char *url)
+{
+    static const char scheme[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-";
+    const char *colon = url + strspn(url, scheme);
+
+    return colon[0] == ':' && colon[1] == '/' ? colon + 1 + strspn(colon + 1, "/") : url;
+}
+
 void http_url_redact(char *to, size_t size, const char *url)
 {
-    const char *slashes = strstr(url, "://");
-    const char *authority = slashes ? slashes + 3 : url;
+    const char *authority = authority_of(url);
     const char *host = authority + userinfo_len(authority);
     struct buf text = BUF_INIT(strlen(url) + sizeof "***@?***");
 

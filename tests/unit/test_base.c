@@ -150,6 +150,10 @@ static void test_integers_have_bounds(void **state)
     assert_false(str_to_i64("12x", 0, 99, &v));
     assert_false(str_to_i64("", 0, 99, &v));
     assert_false(str_to_i64(" 1", 0, 99, &v));
+    assert_false(str_to_i64("\t1", 0, 99, &v));
+    assert_false(str_to_i64("+1", 0, 99, &v));
+    assert_false(str_to_i64("- 1", -9, 99, &v));
+    assert_true(str_to_i64("-1", -9, 99, &v));
     assert_false(str_to_i64("99999999999999999999", 0, INT64_MAX, &v));
 }
 

@@ -344,6 +344,8 @@ static void nobody_reads_a_secret_in_a_url(void **state)
         {"https://[::1]:80/a@b", "https://[::1]:80/a@b"},
         {"user:" SECRET "@db.example", "***@db.example"},
         {"", ""},
+        {"http:/u:p@h/x", "http:/***@h/x"},
+        {"http:///u:p@h/x", "http:///***@h/x"},
     };
     char shown[64];
 
