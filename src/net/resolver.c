@@ -6,7 +6,7 @@
  * question may be asked by an answer, out of the middle of a channel. */
 #include "pgtls/net/resolver.h"
 
-#include "dns_ttl.h"
+#include "srv.h"
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
@@ -426,52 +426,10 @@ void resolver_cancel(struct resolve_request *request)
 
 /* --- SRV records ----------------------------------------------------------------------------- */
 
-static int compare_srv(const void *left, const void *right)
-{
-    const struct srv *a = left, *b = right;
-    int by_name;
-
-    if (a->priority != b->priority)
-        return a->priority < b->priority ? -1 : 1;
-    if (a->weight != b->weight)
-        return a->weight > b->weight ? -1 : 1;
-    by_name = strcmp(a->target, b->target);
-    return by_name != 0 ? by_name : (a->port > b->port) - (a->port < b->port);
-}
-
-/* All of them, sorted, in `answer`; the memory, or NULL without. */
-static struct srv *take_srv(const struct ares_srv_reply *replies, struct srv_answer *answer)
-{
-    struct srv *records;
-    size_t most = 0;
-
-    for (const struct ares_srv_reply *reply = replies; reply; reply = reply->next)
-        most++;
-    records = calloc(most > 0 ? most : 1, sizeof *records);
-    if (!records)
-        return NULL;
-    for (const struct ares_srv_reply *reply = replies; reply; reply = reply->next) {
-        struct srv *srv = &records[answer->n];
-
-        *srv =
-            (struct srv){.port = reply->port, .priority = reply->priority, .weight = reply->weight};
-        if (str_copy(srv->target, sizeof srv->target, reply->host) && srv->target[0])
-            answer->n++;
-    }
-    qsort(records, answer->n, sizeof *records, compare_srv);
-    if (answer->n > RESOLVER_MAX_SRV) {
-        answer->left_out = answer->n - RESOLVER_MAX_SRV;
-        answer->n = RESOLVER_MAX_SRV;
-    }
-    answer->records = records;
-    return records;
-}
-
 static void on_srv(void *data, int status, int timeouts, unsigned char *message, int len)
 {
     struct srv_lookup *lookup = data;
     struct srv_request *request = lookup->request;
-    struct ares_srv_reply *replies = NULL;
     struct srv_answer answer = {0};
     struct srv *records = NULL;
 
@@ -484,18 +442,11 @@ static void on_srv(void *data, int status, int timeouts, unsigned char *message,
     if (status == ARES_EDESTRUCTION)
         return;
     if (status == ARES_SUCCESS) {
-        status = ares_parse_srv_reply(message, len, &replies);
-        if (status == ARES_EBADNAME)
-            status = ARES_EBADRESP; /* not the name that was asked for */
+        status = srv_read(message, (size_t)len, &answer, &records);
+        if (status == ARES_SUCCESS && answer.n == 0)
+            status = ARES_ENODATA;
     }
     answer.status = translate(status);
-    if (status == ARES_SUCCESS) {
-        records = take_srv(replies, &answer);
-        answer.ttl_seconds = dns_smallest_ttl(message, (size_t)len);
-        if (answer.n == 0)
-            answer.status = records ? RESOLVE_NOT_FOUND : RESOLVE_INTERNAL;
-    }
-    ares_free_data(replies);
     request->done(request, &answer);
     free(records);
 }

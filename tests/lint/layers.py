@@ -16,7 +16,7 @@ QUARANTINE = {  # header: the only files that include it
     r"libpq-fe\.h|libpq/.*": r"src/pg/login\.c",
     r"microhttpd\.h": r"src/expose/http\w*\.c",
     r"openssl/.*": r"src/tls/\w+\.c|src/pg/login\w*\.c",
-    r"ares\.h": r"src/net/resolver\.c",
+    r"ares\.h": r"src/net/(?:resolver|srv)\.c",
     r"curl/.*": r"src/net/http_(?:client|setup)\.c",
     r"gnutls/.*": r"src/expose/web_(?:tls|seal)\.c",
     r"seccomp\.h": r"src/base/sandbox_calls\.c",
