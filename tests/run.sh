@@ -76,10 +76,11 @@ main() {
   build clang
   build release -DCMAKE_COMPILE_WARNING_AS_ERROR=ON # the optimizer sees what no other build warns of
   build asan
+  build fuzz
 
-  # One ctest over both trees, so that there is one summary.
+  # One ctest over all trees, so that there is one summary.
   mkdir -p build/all
-  printf 'subdirs("%s/build/dev" "%s/build/asan")\n' "$PWD" "$PWD" >build/all/CTestTestfile.cmake
+  printf 'subdirs("%s/build/dev" "%s/build/asan" "%s/build/fuzz")\n' "$PWD" "$PWD" "$PWD" >build/all/CTestTestfile.cmake
   jobs=$(nproc)
   say "Testing"
   ctest --test-dir build/all --output-on-failure --no-tests=error -j "$((jobs < 2 ? 2 : jobs > 4 ? 4 : jobs))"

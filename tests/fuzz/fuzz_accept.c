@@ -3,13 +3,9 @@
 #include "negotiate.h"
 
 #include "pgtls/expose/metrics.h"
+#include "target.h"
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

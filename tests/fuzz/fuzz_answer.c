@@ -3,26 +3,7 @@
 #include "login_query.h"
 
 #include "pgtls/base/str.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check_text(const char *text, size_t size)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    size_t len = strnlen(text, size), step;
-
-    if (len == size)
-        abort();
-    for (size_t i = 0; i < len; i += step) {
-        step = str_utf8_sequence(p + i, len - i);
-        if (step == 0 || p[i] < ' ')
-            abort();
-    }
-}
+#include "target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,15 +4,11 @@
 #include "tls.h"
 
 #include "pgtls/base/str.h"
+#include "target.h"
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define HEAD              2
 #define MOST_CERTIFICATES 16 /* more than a chain keeps */
@@ -20,25 +16,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char *const hosts[] = {"db.example",  "a.b.db.example",       "192.0.2.1",
                                     "2001:db8::1", "::ffff:192.0.2.1",     "",
                                     "*.example",   "xn--bcher-kva.example"};
-
-static void require(bool ok)
-{
-    if (!ok)
-        abort();
-}
-
-/* Fit for a label, a log line and JSON: terminated, UTF-8, no control character. */
-static void check_text(const char *text, size_t size)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    size_t len = strnlen(text, size), step;
-
-    require(len < size);
-    for (size_t i = 0; i < len; i += step) {
-        step = str_utf8_sequence(p + i, len - i);
-        require(step > 0 && p[i] >= ' ' && p[i] != 0x7F);
-    }
-}
 
 static void check_facts(const struct certificate *c)
 {

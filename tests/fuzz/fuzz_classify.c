@@ -4,12 +4,7 @@
 #include "pgtls/model/evidence.h"
 
 #include "pgtls/pg/wire.h"
-
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 #define HEAD 12
 
@@ -45,7 +40,7 @@ static struct evidence evidence_of(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct evidence e;
-    enum fault fault;
+    enum fault fault, again;
 
     if (size < HEAD)
         return 0;
@@ -53,5 +48,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fault = fault_classify(&e);
     if ((size_t)fault >= FAULT_COUNT || (fault == FAULT_NONE) != (e.end == END_NONE))
         abort();
+    /* One name, and always the same: what is told of it is found by it. */
+    require(fault_classify(&e) == fault && fault_row(fault)->id);
+    require(fault == FAULT_NONE || (fault_from_id(fault_row(fault)->id, &again) && again == fault &&
+                                    fault_class_name(fault_row(fault)->class)[0] != '\0'));
     return 0;
 }

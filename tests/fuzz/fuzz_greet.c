@@ -4,24 +4,13 @@
 #include "probe.h"
 
 #include "pgtls/base/clock.h"
+#include "target.h"
 
 #include <fcntl.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #define HEAD 2
-
-static void require(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 /* The conversation as far as it goes with the bytes that are there. */
 static enum step talk(struct probe *p, enum step (**stage)(struct probe *))

@@ -4,21 +4,9 @@
 #include "login_guard.h"
 
 #include "pgtls/model/server.h"
-
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 #define HEAD 2
-
-static void require(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void start(struct login_guard *g, struct evidence *e, uint8_t flags)
 {

@@ -5,24 +5,13 @@
 
 #include "pgtls/base/clock.h"
 #include "pgtls/model/server.h"
+#include "target.h"
 
 #include <fcntl.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #define HEAD 2
-
-static void require(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static struct login_look look;
 

@@ -2,11 +2,9 @@
  * stand in order, and there are never more of them than allowed. */
 #include "pgtls/model/native_histogram.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include "target.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <math.h>
 
 static void check(const struct native_histogram *h, uint64_t added)
 {

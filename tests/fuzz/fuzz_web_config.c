@@ -1,13 +1,9 @@
 /* Any bytes as a web configuration: refused with an error, or good and complete. */
 #include "pgtls/base/buf.h"
 #include "pgtls/config/web_config.h"
+#include "target.h"
 #include "web_priority.h"
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 const char *__lsan_default_suppressions(void);
 
 /* libfyaml 0.7 itself forgets a page after some syntax errors inside quotes. */

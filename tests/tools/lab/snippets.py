@@ -67,7 +67,8 @@ class Shell:
         self.calls.mkdir(parents=True)
         for name in programs:
             self._stand_in(directory / "bin" / name, name)
-        for script in ("packaging/quickstart.sh", "tests/run.sh", "tests/bench/bench.py", "build/dev/pgtls_docs"):
+        for script in ("packaging/quickstart.sh", "tests/run.sh", "tests/bench/bench.py", "tests/fuzz/campaign.py", "tests/fuzz/smoke.py",
+                       "build/dev/pgtls_docs", "build/fuzz/tests/fuzz/fuzz_dsn"):
             self._stand_in(self.here / script)
         for place in ("alerts", "dashboards", "docs/examples"):  # copies: a page may edit in place
             shutil.copytree(ROOT / place, self.here / place)
