@@ -6,16 +6,14 @@ import itertools
 import json
 import os
 import re
-import shutil
 import signal
 import statistics
 import subprocess
-import threading
 import time
-import urllib.request
 
-from lab.process import Port, clean_environment, wait_for
+from lab.process import wait_for
 
+from peers import Blackbox, measure_peers
 from report import ratio
 from world import (DOMAIN, cpu_seconds, index_of, lag_bound, memory_mb, quantile, settled, spread, total)
 
@@ -103,15 +101,22 @@ def measure_truth(bench, report):
                                 if found.get(p) else "" for p in INSPECT_PHASES + LOGIN_PHASES), missing)
 
     login = {"login": {"interval": "1h"}, "password": "bench"}
+    def blackbox(servers, truth, in_flight, rate=None):
+        with Blackbox(bench) as peer:
+            said = peer.said(servers, in_flight, rate)
+        time.sleep(0.2)
+        return errors(said, known(truth))
+
     loads = (
         (f"{count} at once", lambda s, t: _truth_of_exporter(bench, s, t, 1, True),
-         lambda s, t: _truth_of_bare(bench, s, t, f"x{count}", 1)),
+         lambda s, t: _truth_of_bare(bench, s, t, f"x{count}", 1), lambda s, t: blackbox(s, t, count)),
         ("1000/s paced", lambda s, t: _truth_of_exporter(bench, s, t, 4, False),
-         lambda s, t: _truth_of_bare(bench, s, t, 1000, count // 1000 or 1)),
-        ("with logins", lambda s, t: _truth_of_exporter(bench, s, t, 1, False, **login), None),
+         lambda s, t: _truth_of_bare(bench, s, t, 1000, count // 1000 or 1), lambda s, t: blackbox(s, t, 64, 1000)),
+        ("with logins", lambda s, t: _truth_of_exporter(bench, s, t, 1, False, **login), None, None),
     )
-    for load, ours, bare in loads:
-        for who, measured in (("exporter", ours), ("bare loop, in user space", bare)):
+    for load, ours, bare, theirs in loads:
+        for who, measured in (("exporter", ours), ("bare loop, in user space", bare),
+                              (Blackbox.name(), theirs) if Blackbox.installed() else ("", None)):
             if not measured:
                 continue
             truth = bench.directory / next(bench.names)
@@ -120,7 +125,8 @@ def measure_truth(bench, report):
             row(load, who, *(found if isinstance(found, tuple) else (found,)))
     report.say(f"\nThe server answers {DELAY_US / 1000:.0f} ms late, by its own clock more; true is what the kernel says "
                "of its side (arrival of the request, departure of the answer). The exporter's figures are without "
-               "its own CPU, which it reports apart. Goals: p99 ≤ 0.1 ms for the first three, ≤ 0.5 ms for auth and "
+               "its own CPU, which it reports apart; blackbox_exporter's are its probe_duration_seconds, which is "
+               "little else than the handshake. Goals: p99 ≤ 0.1 ms for the first three, ≤ 0.5 ms for auth and "
                "query.")
 
 
@@ -146,68 +152,19 @@ def _ours(bench, servers, targets, interval, seconds, in_flight=None):
             "lag": lag_bound(before, after, 0.99)}
 
 
-BLACKBOX = """modules:
-  tls:
-    prober: tcp
-    tcp: {tls: true, tls_config: {ca_file: "%s", server_name: "any.%s"}}
-"""
-
-
-class Blackbox:
-    """prometheus-blackbox-exporter, asked for TLS at once, which is less than a PostgreSQL client does."""
-
-    def __init__(self, bench):
-        file = bench.directory / "blackbox.yml"
-        file.write_text(BLACKBOX % (bench.root, DOMAIN))
-        port = Port()
-        self.port = port.number
-        port.close()
-        self.process = subprocess.Popen(
-            [shutil.which("prometheus-blackbox-exporter"), f"--config.file={file}",
-             f"--web.listen-address=127.0.0.1:{self.port}"], stderr=subprocess.DEVNULL, env=clean_environment())
-        wait_for(lambda: self.probe(None), 10, "blackbox_exporter")
-
-    def probe(self, target):
-        path = f"probe?module=tls&target={target[0]}:{target[1]}" if target else "-/healthy"
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{path}", timeout=10) as answer:
-                return answer.read().decode()
-        except OSError:
-            return ""
-
-    def paced(self, servers, rate, seconds):
-        """CPU per handshake, as Prometheus would ask for it."""
-        before, cpu, threads = servers.counts()[2], cpu_seconds(self.process.pid), []
-        for i in range(rate * seconds):
-            thread = threading.Thread(target=self.probe, args=(servers.targets[i % len(servers.targets)],))
-            thread.start()
-            threads.append(thread)
-            time.sleep(1 / rate)
-        for thread in threads:
-            thread.join()
-        return (cpu_seconds(self.process.pid) - cpu) / (servers.counts()[2] - before)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
-
-
-def _blackbox(bench):
-    return Blackbox(bench) if shutil.which("prometheus-blackbox-exporter") else None
-
-
 def measure_cpu(bench, report):
     """Rounds of bare loop, exporter, bare loop, so that what changes on the machine falls on both alike."""
     seconds, count = bench.options.seconds, bench.options.servers
     report.title("CPU of a TLS probe, against the bare loop")
-    report.head("load", "bare loop, µs", "exporter, µs", "ratio: min / median / max", "blackbox_exporter",
+    report.head("load", "bare loop, µs", "exporter, µs", "ratio: min / median / max",
+                Blackbox.name() if Blackbox.installed() else "blackbox_exporter",
                 "probes/s", "skipped", "failed", "lag p99 ≤ s")
     loads = {"67/s": (67, 67, "1s", None), "full rate": (count, count, "1s", None),
              "saturated": ("x64", count, "200ms", 64)}
-    with bench.servers(count) as servers:
+    with bench.servers(count) as servers, contextlib.ExitStack() as stack:
+        blackbox = stack.enter_context(Blackbox(bench)) if Blackbox.installed() else None
         for name in bench.options.loads:
             pace, n, interval, in_flight = loads[name]
-            blackbox = _blackbox(bench) if pace == 67 else None
             bares, ours, ratios, theirs, facts = [], [], [], [], []
             for _ in range(bench.options.rounds):
                 around = [_bare(bench, servers, pace, seconds)]
@@ -216,9 +173,7 @@ def measure_cpu(bench, report):
                 bare = statistics.mean(around)
                 bares.append(bare), ours.append(cpu), ratios.append(cpu / bare), facts.append(fact)
                 if blackbox:
-                    theirs.append(blackbox.paced(servers, pace, seconds) / bare)
-            if blackbox:
-                blackbox.stop()
+                    theirs.append(blackbox.cost(servers, pace, seconds) / bare)
             report.row(name, f"{statistics.median(bares) * 1e6:.0f}", f"{statistics.median(ours) * 1e6:.0f}",
                        ratio(*spread(ratios)), ratio(*spread(theirs)) if theirs else "",
                        f"{statistics.median(f['rate'] for f in facts):.0f}",
@@ -361,8 +316,9 @@ def measure_hang(bench, report):
             memory, late, flying = _with_hanging(bench, hanging, 200, stage, None)
             plots.setdefault("default limits", []).append((hanging, memory)) if stage == "tls" else None
             report.row(stage if hanging else "nowhere", hanging, "1024 (default)", flying, f"{memory:.0f}", f"{late * 1e3:.1f}")
-    memory, late, flying = _with_hanging(bench, 10000, 200, "tls", 20000)
-    report.row("tls", 10000, 20000, flying, f"{memory:.0f}", f"{late * 1e3:.1f}")
+    for stage in ("ssl_request", "tls", "startup"):
+        memory, late, flying = _with_hanging(bench, 10000, 200, stage, 20000)
+        report.row(stage, 10000, 20000, flying, f"{memory:.0f}", f"{late * 1e3:.1f}")
     report.say("\nInterval 2 s, timeout 5 s; late is by how much the start of a healthy server's probe misses its "
                "interval, told by the log in milliseconds. Goal: ≤ 60 MB, and nobody late.")
     return {"Memory with hanging servers": ("servers that hang in the handshake", "MB resident", plots)}
@@ -495,4 +451,4 @@ def measure_growth(bench, report):
 
 SECTIONS = {"truth": measure_truth, "cpu": measure_cpu, "login": measure_login, "scale": measure_scale,
             "hang": measure_hang, "scrapes": measure_scrapes, "start": measure_start, "probe": measure_probe,
-            "growth": measure_growth}
+            "growth": measure_growth, "peers": measure_peers}

@@ -29,9 +29,9 @@ class Bench:
     def __init__(self, directory, options):
         self.directory, self.options = directory, options
         self.build = Path(options.build).resolve()
-        authority = certs.Authority("Benchmark Root")
-        self.root = authority.write_certificate(directory / "root.crt")
-        self.certificate, self.key = authority.issue("postgres", hosts=(f"*.{DOMAIN}",)).write(
+        self.authority = certs.Authority("Benchmark Root")
+        self.root = self.authority.write_certificate(directory / "root.crt")
+        self.certificate, self.key = self.authority.issue("postgres", hosts=(f"*.{DOMAIN}",)).write(
             directory, "server")
         self.bundle = directory / "bundle.pem"
         self.bundle.write_bytes(SYSTEM_BUNDLE.read_bytes() + Path(self.root).read_bytes())
@@ -53,8 +53,11 @@ class Bench:
     def exporter(self, targets, workers=2, *, in_flight=None, log_level="info", environment=None, ready=True,
                  **defaults):
         """The exporter on these servers: user set, verify-full; no login unless asked for."""
-        directory = self.directory / next(self.names)
-        return Exporter(directory, configuration(targets, self.root, defaults, in_flight), workers=workers,
+        return self.exporter_of(configuration(targets, self.root, defaults, in_flight), workers, log_level=log_level,
+                                environment=environment, ready=ready)
+
+    def exporter_of(self, whole, workers=2, *, log_level="info", environment=None, ready=True):
+        return Exporter(self.directory / next(self.names), whole, workers=workers,
                         binary=self.build / "pgtls_exporter", log_level=log_level, ready=ready,
                         environment=environment)
 
@@ -172,5 +175,8 @@ def spread(values):
 
 
 def quantile(values, q):
+    """Not a number where nothing was measured: a table tells so, and goes on."""
+    if not values:
+        return float("nan")
     values = sorted(values)
     return values[min(len(values) - 1, int(q * len(values)))]
