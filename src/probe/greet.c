@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CHUNK_BYTES   4096
+#define CHUNK_BYTES   1024 /* the first message has some forty, an error some two hundred */
 #define STARTUP_BYTES 2048
 #define MAX_MESSAGES  256 /* of a server before it is ready; real ones send about twenty */
 
