@@ -99,3 +99,19 @@ def test_a_probe_cycle_stays_within_its_budget(lab, trust, scratch):
     assert probes >= 5
     assert cycle < PROBE_INSTRUCTIONS
     assert cycle - handshake < OWN_INSTRUCTIONS
+
+
+# Whatever is ready to go goes at once, in one segment: each costs both sides a packet and the server a wake-up.
+SEGMENTS = {"user=u": ["SSLRequest", "ClientHello", "Finished and StartupMessage", "Terminate", "close_notify and FIN"],
+            "": ["SSLRequest", "ClientHello", "Finished, close_notify and FIN"]}
+
+
+@pytest.mark.parametrize("user", SEGMENTS)
+def test_a_probe_sends_no_segment_more_than_its_round_trips_need(lab, trust, user):
+    server = lab.misbehave("healthy", trust.root.issue("db", hosts=["localhost"]))
+    before = len(server.segments)
+    subprocess.run([lab_exporter.BINARY, "probe", "--no-login",
+                    f"host=localhost port={server.port} {user} sslmode=verify-full sslrootcert={trust.root_file}"],
+                   check=True, capture_output=True, timeout=60, cwd="/", env=clean_environment())
+    wait_for(lambda: len(server.segments) > before, 10, "the end of the connection")
+    assert server.segments[before] == len(SEGMENTS[user])  # those behind it are of other attempts

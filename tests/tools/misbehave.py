@@ -483,9 +483,18 @@ BEHAVIOURS = {
 }
 
 
+def segments_with_data(connection):
+    """How many the client sent, says the kernel; None when the connection is gone."""
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        return struct.unpack_from("=I", info, 152)[0]  # tcpi_data_segs_in
+    except OSError:
+        return None
+
+
 class Misbehaving:
-    """One listening socket with one behaviour; `tally` counts what really happened on it. The
-    behaviour may be replaced while it runs."""
+    """One listening socket with one behaviour; `tally` counts what really happened on it, `segments` those with data
+    that came on each connection. The behaviour may be replaced while it runs."""
 
     def __init__(self, behaviour, chain_file=None, key_file=None, address="127.0.0.1", port=0,
                  backlog=512):
@@ -494,7 +503,7 @@ class Misbehaving:
         self._contexts = {}
         self._lock = threading.Lock()
         self.tally = collections.Counter()
-        self.secrets = []
+        self.secrets, self.segments = [], []
         self.address = address
         self._connections = set()
         self._socket = socket.create_server((address, port), backlog=backlog,
@@ -535,6 +544,7 @@ class Misbehaving:
         finally:
             with self._lock:
                 self._connections.discard(connection)
+                self.segments.append(segments_with_data(connection))
             connection.close()
 
     def start(self):
