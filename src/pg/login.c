@@ -59,6 +59,8 @@ void login_setup(void)
             features.require_auth = true;
         if (strcmp(o->keyword, "sslnegotiation") == 0)
             features.direct = true;
+        if (strcmp(o->keyword, "scram_client_key") == 0)
+            features.scram_keys = true;
     }
     PQconninfoFree(options);
 }
@@ -501,6 +503,18 @@ static void start(struct login *l, const struct login_params *params)
     }
 }
 
+static void use_keys(struct login *l, const struct login_params *params)
+{
+    if (!features.scram_keys || !l->look.guard.password)
+        return;
+    if (params->keys) {
+        l->look.guard.keyed = true;
+        l->look.guard.keyed_for = params->keys->offer;
+    } else if (params->learn_keys) {
+        l->password = strdup(params->password->text); /* without memory there are no keys */
+    }
+}
+
 struct login *login_new(const struct login_params *params, int64_t now_ns)
 {
     const struct server *server = params->server;
@@ -523,6 +537,7 @@ struct login *login_new(const struct login_params *params, int64_t now_ns)
     l->look.guard.allow_auth = server->allow_auth;
     l->look.guard.password =
         params->password && params->password->present && *params->password->text;
+    use_keys(l, params);
     start(l, params);
     return l;
 }
@@ -559,6 +574,7 @@ void login_free(struct login *l)
     if (!l)
         return;
     close_trust(l);
+    login_forget_password(l);
     /* Sends Terminate when the session is established, close_notify on TLS, and never waits: the
      * connection is in non-blocking mode. */
     PQfinish(l->conn);

@@ -51,6 +51,24 @@ static bool may_show(struct login_guard *g, unsigned bit)
     return g->password || no_password(g);
 }
 
+/* The answer to keys that were not made for this question would be a wrong one: there is none. Who
+ * logs in asks first (login_keys_fate), so that our own side is to blame is the end of nobody else.
+ */
+static bool on_scram(struct login_guard *g, const struct wire_message *m)
+{
+    g->offered = wire_scram(m->body, m->body_len, &g->offer);
+    if (!g->keyed) {
+        g->iterations = scram_iterations(m->body, m->body_len);
+        return g->iterations <= LOGIN_MAX_SCRAM_ITERATIONS || over(g, END_AUTH_UNSUPPORTED);
+    }
+    g->keys_tried = g->offered && wire_scram_same(&g->offer, &g->keyed_for);
+    if (g->keys_tried)
+        return true;
+    g->keys_unfit = true;
+    g->e->local = INTERNAL_OTHER;
+    return over(g, END_LOCAL);
+}
+
 static bool on_authentication(struct login_guard *g, const struct wire_message *m)
 {
     struct wire_auth auth;
@@ -77,8 +95,7 @@ static bool on_authentication(struct login_guard *g, const struct wire_message *
             return over(g, END_AUTH_UNSUPPORTED);
         return g->password || no_password(g);
     case AUTH_SASL_CONTINUE:
-        g->iterations = scram_iterations(m->body, m->body_len);
-        return g->iterations <= LOGIN_MAX_SCRAM_ITERATIONS || over(g, END_AUTH_UNSUPPORTED);
+        return on_scram(g, m);
     case AUTH_SASL_FINAL:
         return true;
     default: /* Kerberos, GSSAPI and SSPI would block in libpq */

@@ -3,8 +3,9 @@
  * have it. Pure functions on bytes; no socket, no libpq.
  *
  * libpq 15 answers any authentication request, also one for the password in clear, and keeps the
- * fields of an ErrorResponse to itself. It acts on a message only when all of it has arrived; so
- * showing it no byte that was not fed here first is enough, however the messages are split. */
+ * fields of an ErrorResponse to itself; SCRAM keys it uses whatever salt they are asked for with.
+ * It acts on a message only when all of it has arrived; so showing it no byte that was not fed here
+ * first is enough, however the messages are split. */
 #include "pgtls/model/evidence.h"
 #include "pgtls/pg/wire.h"
 
@@ -31,7 +32,15 @@ struct login_guard {
     bool querying;       /* an ErrorResponse no longer ends the connection */
     bool first_seen;     /* an authentication request was seen; `first` is it */
     struct wire_auth first;
-    long long iterations; /* of SCRAM, when the server has just named them */
+    long long iterations; /* of SCRAM, when the server has just named them; 0: nothing to compute */
+
+    bool keyed;                  /* libpq holds SCRAM keys, */
+    struct wire_scram keyed_for; /* made for this */
+    bool keys_tried;             /* they went to the server: its question was that one */
+    bool keys_unfit;             /* its question was another, and it got no answer */
+    bool offered;                /* offer: what it asked to stretch the password with */
+    struct wire_scram offer;
+
     size_t len;
     unsigned char bytes[LOGIN_MAX_MESSAGE]; /* of the message that is not complete yet */
 };

@@ -206,6 +206,11 @@ bool login_conninfo_build(struct login_conninfo *c, const struct login_params *p
     set_or(c, "dbname", s->dbname, s->user);
     set_or(c, "password", secret_text(p->password), NO_PASSWORD);
     set(c, "passfile", NOWHERE);
+    /* Beside the password, which is for servers that ask for it in another way. */
+    if (p->keys && features->scram_keys) {
+        set(c, "scram_client_key", p->keys->client_key);
+        set(c, "scram_server_key", p->keys->server_key);
+    }
     tls(c, p, features);
     if (features->require_auth)
         require_auth(c, s);

@@ -66,6 +66,7 @@ void login_result(struct login *l, struct observation *o)
     o->lag_known = l->answer.lag_known;
     o->lag_ns = l->answer.lag_ns;
     o->pooler = l->answer.pooler;
+    o->by_keys = l->look.guard.keys_tried;
     o->missing_timestamps += l->missing_timestamps;
 }
 

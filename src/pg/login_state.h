@@ -20,7 +20,8 @@ struct login {
     /* Its copy of the password is wiped once that has done its work, and what it frees when it does
      * (base/wipe.h); that of a key's passphrase stays until PQfinish. */
     struct pg_conn *conn;
-    int trust_fd; /* the anchors, until the handshake is over */
+    int trust_fd;   /* the anchors, until the handshake is over */
+    char *password; /* of a login to learn SCRAM keys from; NULL: of no other */
     bool tls, anchors;
     bool connected, querying, console, done;
     bool kept, checking;   /* it stays open as a session; and owes an answer */
@@ -39,3 +40,6 @@ struct login {
     struct login_answer answer;
     char text[PG_MESSAGE_SIZE]; /* what libpq, or our own side, says about the failure */
 };
+
+/* Wipes what a login to learn from keeps (login_scram.c). */
+void login_forget_password(struct login *l);

@@ -7,7 +7,7 @@
 #define HEADER_SIZE  5 /* type and length */
 
 /* Codes of AuthenticationXXX that are asked about here. */
-enum { AUTH_OK = 0, AUTH_SASL = 10 };
+enum { AUTH_OK = 0, AUTH_SASL = 10, AUTH_SASL_CONTINUE = 11 };
 
 const unsigned char wire_ssl_request[WIRE_SSL_REQUEST_SIZE] = {0, 0, 0, 8, 4, 0xD2, 0x16, 0x2F};
 const unsigned char wire_terminate[WIRE_TERMINATE_SIZE] = {'X', 0, 0, 0, 4};
@@ -227,6 +227,48 @@ const char *wire_auth_method(const struct wire_auth *auth)
             return methods[i].name;
     }
     return "unknown";
+}
+
+/* The value of the attribute that stands at *at, up to the next comma; NULL when it is another. */
+static const unsigned char *attribute(const unsigned char *body, size_t len, size_t *at, char name,
+                                      size_t *value_len)
+{
+    const unsigned char *value = body + *at + 2, *comma;
+
+    if (len < *at + 2 || body[*at] != (unsigned char)name || body[*at + 1] != '=')
+        return NULL;
+    comma = memchr(value, ',', len - *at - 2);
+    *value_len = comma ? (size_t)(comma - value) : len - *at - 2;
+    *at += 2 + *value_len + (comma ? 1 : 0);
+    return value;
+}
+
+bool wire_scram(const unsigned char *body, size_t len, struct wire_scram *scram)
+{
+    const unsigned char *nonce, *salt, *digits;
+    size_t at = 4, nonce_len, salt_len, n;
+
+    if (len < 4 || read_u32(body) != AUTH_SASL_CONTINUE || memchr(body + 4, '\0', len - 4))
+        return false;
+    nonce = attribute(body, len, &at, 'r', &nonce_len);
+    salt = nonce ? attribute(body, len, &at, 's', &salt_len) : NULL;
+    digits = salt ? attribute(body, len, &at, 'i', &n) : NULL;
+    if (!digits || digits + n != body + len || salt_len == 0 || salt_len >= sizeof scram->salt ||
+        n == 0 || n > 9)
+        return false;
+    *scram = (struct wire_scram){.iterations = 0};
+    memcpy(scram->salt, salt, salt_len);
+    for (size_t i = 0; i < n; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+        scram->iterations = scram->iterations * 10 + (digits[i] - '0');
+    }
+    return scram->iterations > 0;
+}
+
+bool wire_scram_same(const struct wire_scram *a, const struct wire_scram *b)
+{
+    return a->iterations == b->iterations && strcmp(a->salt, b->salt) == 0;
 }
 
 bool wire_parameter(const unsigned char *body, size_t len, const char **name, const char **value)

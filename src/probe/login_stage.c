@@ -29,6 +29,8 @@ struct login *login_start(const struct login_start *start, enum internal_reason 
                                   .tls = learned->tls,
                                   .scram_plus = learned->scram_plus,
                                   .password = &password,
+                                  .keys = start->keys,
+                                  .learn_keys = start->learn_keys,
                                   .sslpassword = &sslpassword,
                                   .bundle_path = start->bundle_path,
                                   .pinned = holds_pin(s, learned),
@@ -54,17 +56,30 @@ struct login *login_start(const struct login_start *start, enum internal_reason 
     return login;
 }
 
+/* The keys that the last logins have left for this one, if they are of this secret. */
+static void offer_keys(struct probe *p, struct login_start *start)
+{
+    struct login_keys *keys = p->learned->keys;
+
+    if (!p->host->repeats)
+        return;
+    if (keys && !p->by_password)
+        start->keys = login_keys_begin(keys, p->secret_generation);
+    start->learn_keys = !keys || login_keys_wanted(keys);
+}
+
 static enum step start(struct probe *p)
 {
-    const struct login_start start = {.server = p->server,
-                                      .learned = p->learned,
-                                      .bundle_path = p->host->bundle_path,
-                                      .full_bundle = p->full_bundle,
-                                      .now_ns = p->started_ns};
+    struct login_start start = {.server = p->server,
+                                .learned = p->learned,
+                                .bundle_path = p->host->bundle_path,
+                                .full_bundle = p->full_bundle,
+                                .now_ns = p->started_ns};
     enum internal_reason reason;
     char text[256] = "";
 
     p->secret_generation = secret_generation(p->server);
+    offer_keys(p, &start);
     p->login = login_start(&start, &reason, text, sizeof text);
     return p->login ? STEP_NEXT : probe_fail_local(p, reason, text);
 }
@@ -82,6 +97,30 @@ static enum step start_job(struct probe *p)
     probe_unwatch(p);
     p->job = login_job_start(p->host->loop, p->login, p->set, on_job_done, p);
     return p->job ? STEP_WAIT : probe_fail_local(p, INTERNAL_MEMORY, "out of memory for a login");
+}
+
+/* Once more from the start, within the same probe. */
+static enum step again(struct probe *p)
+{
+    probe_unwatch(p);
+    login_free(p->login);
+    p->login = NULL;
+    return login_run(p);
+}
+
+/* True: keys were in the way, and the password decides. */
+static bool settle_keys(struct probe *p)
+{
+    enum keys_fate fate = login_keys_fate(p->login);
+
+    if (fate == KEYS_UNUSED)
+        return false;
+    if (fate == KEYS_FITTED) {
+        login_keys_fitted(p->learned->keys);
+        return false;
+    }
+    login_keys_failed(p->learned->keys);
+    return fate != KEYS_DOUBTED;
 }
 
 enum step login_run(struct probe *p)
@@ -102,10 +141,27 @@ enum step login_run(struct probe *p)
         p->learned->plain_query = true;
     if (!p->full_bundle && login_wants_full_bundle(p->login)) {
         p->full_bundle = true; /* the server may have changed its chain since the inspect */
-        probe_unwatch(p);
-        login_free(p->login);
-        p->login = NULL;
-        return login_run(p);
+        return again(p);
+    }
+    if (settle_keys(p)) {
+        p->by_password = true;
+        return again(p);
     }
     return STEP_GOOD; /* over; whether it was good, login_result tells */
+}
+
+void login_learn(struct probe *p)
+{
+    struct learned *learned = p->learned;
+    struct scram_keys keys;
+
+    if (!p->login || p->job)
+        return;
+    if (login_learned_keys(p->login, &keys)) {
+        if (!learned->keys)
+            learned->keys = login_keys_new();
+        if (learned->keys)
+            login_keys_take(learned->keys, &keys, p->secret_generation);
+    }
+    str_wipe(&keys, sizeof keys);
 }

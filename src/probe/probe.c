@@ -365,6 +365,7 @@ static void probe_finish(struct probe *p)
     p->stage = STAGE_COUNT;
     resolver_cancel(&p->request);
     probe_unwatch(p);
+    login_learn(p);
     if (p->job)
         login_job_abandon(p->job);
     else
@@ -446,6 +447,7 @@ void learned_forget(struct learned *learned)
 {
     chain_memory_deinit(&learned->memory);
     pem_unref(learned->anchors);
+    login_keys_free(learned->keys);
     certificate_file_unref(learned->certificate_file);
     *learned = (struct learned){0};
 }

@@ -56,7 +56,8 @@ struct learned {
     char address[64];                          /* that the latest inspect used */
     bool tls;                                  /* the leg that got in, for prefer and allow */
     bool scram_plus;
-    bool plain_query; /* the server refuses the login's whole query */
+    bool plain_query;        /* the server refuses the login's whole query */
+    struct login_keys *keys; /* SCRAM's, of logins that got in; NULL until there may be some */
 };
 
 struct probe;
@@ -67,6 +68,7 @@ struct probe_host {
     struct resolver *resolver;
     struct trust_cache *trusts;
     const char *bundle_path;
+    bool repeats; /* its logins come again: what one learns for the next is worth having */
     /* May this numeric address be connected to? Asked before every attempt; NULL: any may. An
      * address that may not is passed over; when none was tried at all, the
      * probe's result means nothing. */
@@ -119,6 +121,7 @@ struct probe {
     struct login *login;
     struct login_job *job;      /* its long step, while that is on another thread */
     bool full_bundle;           /* the retry without anchors */
+    bool by_password;           /* the retry without SCRAM keys */
     uint64_t secret_generation; /* before the secret was read */
 };
 
@@ -182,13 +185,17 @@ enum step inspect_leave(struct probe *p);
 bool inspect_next_address(struct probe *p);
 
 enum step login_run(struct probe *p);
+/* The probe is over: keeps what its login has learned for the next one. */
+void login_learn(struct probe *p);
 
 /* Reads the secrets, starts libpq, wipes them. NULL when our own side failed: reason and text. */
 struct login_start {
     const struct server *server;
     const struct learned *learned; /* by an inspect of it */
     const char *bundle_path;
-    bool full_bundle; /* instead of the anchors that were learned */
+    bool full_bundle;              /* instead of the anchors that were learned */
+    const struct scram_keys *keys; /* beside the password; NULL: none */
+    bool learn_keys;
     int64_t now_ns;
 };
 struct login *login_start(const struct login_start *start, enum internal_reason *reason, char *text,

@@ -118,7 +118,8 @@ void tell_probe(const struct server *s, const struct observation *o)
     LOG(DEBUG, "Probe is over", {"pg_cluster", s->cluster}, {"pg_endpoint", s->endpoint},
         {"server", s->name}, {"probe", probe_kind_name(o->probe)},
         {"address", o->address[0] ? o->address : NULL},
-        {"fault", o->fault != FAULT_NONE ? fault_row(o->fault)->id : NULL}, {"seconds", whole},
+        {"fault", o->fault != FAULT_NONE ? fault_row(o->fault)->id : NULL},
+        {"scram_keys", o->by_keys ? "used" : NULL}, {"seconds", whole},
         {"phases", buf_text(&phases)}, {"cpu", buf_text(&cpu)});
     buf_deinit(&phases);
     buf_deinit(&cpu);

@@ -215,7 +215,8 @@ static bool init(struct worker *w, const char *bundle_path, struct self *self)
     c->host = (struct probe_host){.loop = &w->loop,
                                   .resolver = resolver_new(&w->loop),
                                   .trusts = trust_cache_new(bundle_path),
-                                  .bundle_path = bundle_path};
+                                  .bundle_path = bundle_path,
+                                  .repeats = true};
     return c->host.resolver && c->host.trusts;
 }
 

@@ -61,10 +61,10 @@ class Bench:
                         binary=self.build / "pgtls_exporter", log_level=log_level, ready=ready,
                         environment=environment)
 
-    def run(self, name, *arguments, lines=""):
+    def run(self, name, *arguments, lines="", environment=None):
         """The output of one of our programs, and the CPU that it took, in seconds."""
         process = subprocess.Popen([self.program(name), *map(str, arguments)], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, text=True, env=clean_environment())
+                                   stdout=subprocess.PIPE, text=True, env=clean_environment(**(environment or {})))
         process.stdin.write(lines)
         process.stdin.close()
         output = process.stdout.read()

@@ -1,12 +1,15 @@
 /* pg/login_guard: whatever a server sends and however it is cut into pieces, the verdict is the
- * same, and libpq never sees a request that would show the password. The first byte chooses what
- * the endpoint allows, the second how the stream is cut. */
+ * same, and libpq never sees a request that would show the password, nor one that its SCRAM keys
+ * were not made for. The first byte chooses what the endpoint allows and whether there are keys,
+ * the second how the stream is cut. */
 #include "login_guard.h"
 
 #include "pgtls/model/server.h"
 #include "target.h"
 
 #define HEAD 2
+
+static const struct wire_scram keyed_for = {.salt = "W22ZaJ0SNY7soEsUEjb6gQ==", .iterations = 4096};
 
 static void start(struct login_guard *g, struct evidence *e, uint8_t flags)
 {
@@ -18,6 +21,8 @@ static void start(struct login_guard *g, struct evidence *e, uint8_t flags)
     g->allow_auth = flags & (ALLOW_AUTH_PASSWORD | ALLOW_AUTH_MD5);
     g->password = flags & 4;
     g->querying = flags & 8;
+    g->keyed = flags & 16;
+    g->keyed_for = keyed_for;
     e->auth_ok = flags & 8; /* a query comes after the authentication */
 }
 
@@ -52,12 +57,31 @@ static bool asks_for_password(const uint8_t *bytes, size_t len, uint32_t code)
     return false;
 }
 
+/* Is one of them a question of SCRAM with another salt, or as many iterations as never before? */
+static bool asks_for_other_keys(const uint8_t *bytes, size_t len)
+{
+    struct wire_message m;
+    struct wire_scram offer;
+
+    while (wire_next(bytes, len, &m) == WIRE_OK) {
+        bool question = m.type == 'R' && m.body_len >= 4 && memcmp(m.body, "\0\0\0\x0b", 4) == 0;
+
+        if (question &&
+            !(wire_scram(m.body, m.body_len, &offer) && wire_scram_same(&offer, &keyed_for)))
+            return true;
+        bytes += m.total;
+        len -= m.total;
+    }
+    return false;
+}
+
 static void check(struct login_guard *g, const uint8_t *bytes, size_t given, bool all)
 {
     require(all == (g->e->end == END_NONE));
     require((g->allow_auth & ALLOW_AUTH_PASSWORD) || !asks_for_password(bytes, given, 3));
     require((g->allow_auth & ALLOW_AUTH_MD5) || !asks_for_password(bytes, given, 5));
     require(g->password || !asks_for_password(bytes, given, 10) || g->querying);
+    require(!g->keyed || g->querying || !asks_for_other_keys(bytes, given));
     if (all)
         login_guard_closed(g, CLOSE_FIN);
     require(g->e->end > END_NONE && g->e->end < END_KIND_COUNT);

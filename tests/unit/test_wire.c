@@ -266,6 +266,64 @@ static void test_authentication_requests(void **state)
     }
 }
 
+static void test_scram_first(void **state)
+{
+    static const struct {
+        const unsigned char *body;
+        size_t len;
+        bool ok;
+        uint32_t iterations;
+        const char *salt;
+    } rows[] = {
+        {BYTES("\0\0\0\x0br=abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"), true, 4096,
+         "W22ZaJ0SNY7soEsUEjb6gQ=="},
+        {BYTES("\0\0\0\x0br=,s=AA==,i=1"), true, 1, "AA=="},
+        {BYTES("\0\0\0\x0br=a=b,s=A=B,i=999999999"), true, 999999999, "A=B"},
+        {BYTES("\0\0\0\x0br=a,s=AA==,i=1000000000"), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,s=AA==,i=0"), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,s=AA==,i=-1"), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,s=AA==,i= 1"), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,s=AA==,i="), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,s=AA==,i=1,"), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,s=AA==,i=1,x=extension"), false, 0, ""},
+        {BYTES("\0\0\0\x0bm=x,r=a,s=AA==,i=1"), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,s=,i=1"), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,i=1,s=AA=="), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,s=AA=="), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a"), false, 0, ""},
+        {BYTES("\0\0\0\x0br"), false, 0, ""},
+        {BYTES("\0\0\0\x0b"), false, 0, ""},
+        {BYTES("\0\0\0\x0br=a,s=AA==,i=1\0"), false, 0, ""},
+        {BYTES("\0\0\0\x0cr=a,s=AA==,i=1"), false, 0, ""},
+        {BYTES("\0\0\0"), false, 0, ""},
+    };
+    struct wire_scram one, other;
+    unsigned char longest[9 + WIRE_SCRAM_SALT_SIZE + 4];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(wire_scram(rows[i].body, rows[i].len, &one), rows[i].ok);
+        if (rows[i].ok) {
+            assert_int_equal(one.iterations, rows[i].iterations);
+            assert_string_equal(one.salt, rows[i].salt);
+        }
+    }
+    for (size_t salt = WIRE_SCRAM_SALT_SIZE - 1; salt <= WIRE_SCRAM_SALT_SIZE; salt++) {
+        memcpy(longest, "\0\0\0\x0br=,s=", 9);
+        memset(longest + 9, 'A', salt);
+        memcpy(longest + 9 + salt, ",i=7", 4);
+        assert_int_equal(wire_scram(longest, 9 + salt + 4, &one), salt < WIRE_SCRAM_SALT_SIZE);
+    }
+    assert_true(wire_scram(rows[0].body, rows[0].len, &one));
+    other = one;
+    assert_true(wire_scram_same(&one, &other));
+    other.iterations++;
+    assert_false(wire_scram_same(&one, &other));
+    other = one;
+    other.salt[0] = 'X';
+    assert_false(wire_scram_same(&one, &other));
+}
+
 static void test_parameter_status(void **state)
 {
     const char *name, *value;
@@ -298,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_error_texts_are_cut),
         cmocka_unit_test(test_error_of_protocol_2),
         cmocka_unit_test(test_authentication_requests),
+        cmocka_unit_test(test_scram_first),
         cmocka_unit_test(test_parameter_status),
     };
 

@@ -61,6 +61,7 @@ struct observation {
     char backend[64];       /* who answered the query, as it calls itself; "" = not known */
     bool lag_known;         /* of a standby */
     int64_t lag_ns;
+    bool by_keys;        /* SCRAM keys of an earlier login stood for the password */
     enum verdict pooler; /* the answering backend is not the one that authenticated us */
 
     unsigned missing_timestamps; /* reads that had to use user-space time */

@@ -14,6 +14,7 @@
 #include "pgtls/model/observation.h"
 #include "pgtls/model/server.h"
 #include "pgtls/model/session.h"
+#include "pgtls/pg/login_keys.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +34,8 @@ struct login_params {
     bool scram_plus;     /* the inspect saw SCRAM-SHA-256-PLUS: channel binding is required
                             unless the endpoint says channel_binding=disable */
     const struct secret *password; /* read by the caller, copied here, wiped there */
+    const struct scram_keys *keys; /* made of that password; NULL: none. Copied here */
+    bool learn_keys;               /* keep the password until login_learned_keys or login_free */
     const struct secret *sslpassword;
     const char *bundle_path; /* file of the full trust store for sslrootcert=system */
     bool pinned;      /* the inspect's certificate is the only one pinned: where sslmode verifies
@@ -47,6 +50,7 @@ struct login_features {
     bool require_auth;       /* >= 16 */
     bool direct;             /* sslnegotiation, >= 17 */
     bool sslrootcert_system; /* >= 16 */
+    bool scram_keys;         /* scram_client_key, scram_server_key, >= 18 */
     int version;             /* PQlibVersion() */
 };
 
@@ -87,6 +91,21 @@ bool login_wants_full_bundle(const struct login *login);
 /* True when the server refused the whole query and answered the plain one, which costs a round trip
  * more and a line in its log: the next login should begin with it. */
 bool login_fell_back(const struct login *login);
+
+/* What became of the SCRAM keys of a login that is done. */
+enum keys_fate {
+    KEYS_UNUSED,  /* there were none, or the server did not ask for them */
+    KEYS_FITTED,  /* they let us in */
+    KEYS_UNFIT,   /* not for what the server asked: it was told nothing. Log in by password */
+    KEYS_REFUSED, /* the server did not take them. Log in by password: only that can be wrong */
+    KEYS_DOUBTED, /* the server did not prove that it knows them, as it would have to by password */
+};
+enum keys_fate login_keys_fate(const struct login *login);
+
+/* The keys of a good login by password that was to be learned from, stretched here: some
+ * milliseconds. False when there are none to be had: another method than SCRAM, more iterations
+ * than LOGIN_INLINE_SCRAM_ITERATIONS, a password that is not ASCII. */
+bool login_learned_keys(struct login *login, struct scram_keys *keys);
 
 /* Keeps a good login's connection open instead of leaving: it is a session from now on. False when
  * there is none to keep. Then login_advance, whenever the descriptor is ready, says READ while the

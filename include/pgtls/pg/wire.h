@@ -55,5 +55,16 @@ bool wire_auth(const unsigned char *body, size_t len, struct wire_auth *auth);
  * "scram-sha-256", "sasl" (other mechanisms only), "unknown". */
 const char *wire_auth_method(const struct wire_auth *auth);
 
+/* The 'R' body of SASLContinue (11) with SCRAM's server-first-message (RFC 5802 section 7), as what
+ * a password is to be stretched with. False when it is anything but "r=…,s=…,i=…": with extensions,
+ * with a salt longer than this, with an impossible number of iterations. */
+#define WIRE_SCRAM_SALT_SIZE 132
+struct wire_scram {
+    char salt[WIRE_SCRAM_SALT_SIZE]; /* base64, as sent */
+    uint32_t iterations;             /* 1 to 999,999,999 */
+};
+bool wire_scram(const unsigned char *body, size_t len, struct wire_scram *scram);
+bool wire_scram_same(const struct wire_scram *a, const struct wire_scram *b);
+
 /* An 'S' (ParameterStatus) body: points name and value into it; false when malformed. */
 bool wire_parameter(const unsigned char *body, size_t len, const char **name, const char **value);
