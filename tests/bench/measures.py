@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from lab import newer_libpq
-from lab.process import wait_for
+from lab.process import clean_environment, wait_for
 from lab.servers import PEERS
 
 from peers import Blackbox, measure_peers
