@@ -80,7 +80,8 @@ class Campaign:
                      and engine.program(self.options.build, name).exists()]
             if not ready or time.monotonic() >= self.until:
                 return None
-            name = min(ready, key=lambda name: (totals[name]["cpu"], totals[name]["runs"]))
+            # One that fails at once would come first again and again.
+            name = min(ready, key=lambda name: (totals[name]["findings"], totals[name]["cpu"], totals[name]["runs"]))
             self.busy.add(name)
             return name
 
@@ -146,7 +147,7 @@ class Campaign:
                 if path.stat().st_size <= LARGEST_SEED:
                     (small / path.name).symlink_to(path)
             before = set(seeds.iterdir())
-            subprocess.run([engine.program(self.options.build, name), "-merge=1", *engine.options(name), seeds, small],
+            subprocess.run([engine.program(self.options.build, name), "-set_cover_merge=1", "-use_counters=0", *engine.options(name), seeds, small],
                            env=engine.environment(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             new = set(seeds.iterdir()) - before
             print(f"{name}: {len(before)} seeds, {len(new)} more, "

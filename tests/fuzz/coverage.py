@@ -56,7 +56,7 @@ def build(directory):
     if not (directory / "CMakeCache.txt").exists():
         subprocess.run(["cmake", "--preset", "coverage", "-B", directory], cwd=engine.ROOT, check=True,
                        stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", directory], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", directory, "--target", "fuzz_targets"], check=True, stdout=subprocess.DEVNULL)
 
 
 def inputs(target, work):

@@ -49,6 +49,44 @@ static void check_rule(const char *text)
             !module_admits_address(&m, &numeric, 5432, "192.0.2.7"));
 }
 
+/* A line that names a target, and one that is a rule: who denies what it allows admits nobody, and
+ * who allows nothing admits nobody either, by whatever name and at whatever address. */
+static void check_both(const char *text, const char *rule_text)
+{
+    static const char *const addresses[] = {"192.0.2.7", "127.0.0.1", "2001:db8::1", "::1"};
+    struct probe_target t;
+    struct target_rule rule;
+    struct module m = {.server.port = 5432, .allow = &rule, .n_allow = 1};
+    const char *name;
+    char copy[TARGET_HOST_SIZE];
+    size_t len = 0;
+
+    if (probe_target_parse(text, &t) || target_rule_parse(rule_text, &rule, &name, &len))
+        return;
+    if (name) {
+        require(len < sizeof copy);
+        memcpy(copy, name, len);
+        copy[len] = '\0';
+        rule.name = copy;
+    }
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        const char *address = t.numeric ? t.host : addresses[i];
+        uint16_t port = t.port ? t.port : 5432;
+        bool admitted;
+
+        m.deny = NULL;
+        m.n_deny = 0;
+        admitted = !module_refuses(&m, &t, port) && module_admits_address(&m, &t, port, address);
+        m.deny = &rule;
+        m.n_deny = rule.first_port != 0; /* a rule that denies always has its ports */
+        require(!admitted || m.n_deny == 0 || module_refuses(&m, &t, port) ||
+                !module_admits_address(&m, &t, port, address));
+        m.n_allow = 0;
+        require(module_refuses(&m, &t, port) || !module_admits_address(&m, &t, port, address));
+        m.n_allow = 1;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     char *text = malloc(len + 1);
@@ -59,6 +97,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     text[len] = '\0';
     check_target(text);
     check_rule(text);
+    if (strchr(text, '\n')) {
+        char *rest = text;
+        const char *first = next_line(&rest);
+
+        check_both(first, rest);
+    }
     free(text);
     return 0;
 }

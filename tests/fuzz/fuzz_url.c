@@ -25,7 +25,7 @@ static bool is_secret(const char *text)
     static const CURLUPart open[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT,
                                      CURLUPART_PATH};
     CURLU *url = curl_url();
-    bool secret = url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK;
+    bool secret = url && curl_url_set(url, CURLUPART_URL, text, CURLU_PATH_AS_IS) == CURLUE_OK;
 
     for (size_t i = 0; secret && i < sizeof open / sizeof *open; i++)
         secret = !holds_token(url, open[i]);
