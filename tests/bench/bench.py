@@ -19,7 +19,7 @@ from measures import SECTIONS
 from report import Report, plot
 
 PAGE = world.ROOT / "docs" / "performance.md"
-LOADS = ["67/s", "full rate", "saturated"]
+LOADS = ["67/s", "full rate", "full rate, one worker", "saturated"]
 IMAGES = world.ROOT / "docs" / "images"
 
 
