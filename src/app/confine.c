@@ -5,6 +5,7 @@
 #include "pgtls/base/log.h"
 #include "pgtls/base/sandbox.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/vault.h"
 #include "pgtls/config/web_config.h"
 #include "pgtls/tls/trust.h"
 
@@ -180,6 +181,17 @@ void confine_tell_hidden(const struct endpoint_set *set)
     }
     told = n;
     free(paths.items);
+}
+
+void confine_tell_unlocked(void)
+{
+    static bool told;
+
+    if (told || vault_kind() != VAULT_UNLOCKED)
+        return;
+    told = true;
+    LOG(WARN, "Secrets may be written to swap: the limit of locked memory is too small",
+        {"hint", "lift it (LimitMEMLOCK= of systemd, ulimit -l), or run without swap"});
 }
 
 /* --- what is refused -------------------------------------------------------------------------- */

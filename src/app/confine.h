@@ -14,6 +14,10 @@ void confine_begin(const struct flags *flags, const struct endpoint_set *set);
  * in number. In the main thread. */
 void confine_tell_hidden(const struct endpoint_set *set);
 
+/* Says once in the log that there are more secrets than memory that may be locked. In the main
+ * thread. */
+void confine_tell_unlocked(void);
+
 /* Gives up system calls, too, once everything runs, and says in the log what is in force. Refused
  * calls are told on the loop. */
 void confine_complete(const struct flags *flags, uv_loop_t *loop);

@@ -3,28 +3,27 @@
 #include "pgtls/app/daemon.h"
 
 #include "activation.h"
+#include "askers.h"
 #include "confine.h"
 #include "discovery.h"
+#include "generation.h"
 #include "service.h"
 #include "setup.h"
 #include "watchdog.h"
 
-#include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 #include "pgtls/config/config.h"
 #include "pgtls/expose/http.h"
 #include "pgtls/expose/web.h"
 #include "pgtls/model/fleet.h"
-#include "pgtls/model/module.h"
 #include "pgtls/model/self.h"
-#include "pgtls/pg/login.h"
 #include "pgtls/probe/requests.h"
 #include "pgtls/probe/scheduler.h"
 #include "pgtls_version.h"
 
 #include <malloc.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,14 +34,11 @@
 #define STOP_GRACE_NS       (200 * NS_PER_MS)
 
 #define REASON_SIZE 16384
-#define ENDING      "the exporter is ending"
 
 /* How often --config.watch looks. A change counts once it looks the same twice: whoever writes a
  * file in place is done then. */
 #define WATCH_MS 1000
 #define TRIM_MS  2000
-
-#define BUILD_ROUNDS 3
 
 struct daemon {
     const struct flags *flags;
@@ -65,69 +61,10 @@ struct daemon {
     uv_signal_t on_term, on_int, on_hup;
     uv_async_t on_request;
 
-    pthread_mutex_t lock;  /* of who asked by HTTP for a reload */
-    struct asker *waiting; /* for the next one to begin */
-    bool ending;           /* there is none any more */
-};
-
-/* Is told what came of it. */
-struct asker {
-    struct asker *next;
-    void (*told)(void *context, bool done, const char *message);
-    void *context;
+    struct askers askers; /* who asked by HTTP for a reload */
 };
 
 /* --- configuration -------------------------------------------------------------------------- */
-
-static void log_messages(const struct config_messages *messages)
-{
-    for (size_t i = 0; i < messages->n; i++) {
-        if (messages->items[i].repeated)
-            continue;
-        if (messages->items[i].severity == CONFIG_ERROR)
-            LOG(ERROR, "Configuration error", {"error", messages->items[i].text});
-        else
-            LOG(WARN, "Configuration warning", {"warning", messages->items[i].text});
-    }
-}
-
-/* A login that this libpq cannot do is said once, when the configuration arrives; such a server is
- * inspected only. */
-static void drop_unsupported(struct endpoint_set *set)
-{
-    for (size_t i = 0; i < set->n_servers; i++) {
-        const struct server *s = &set->servers[i];
-        char reason[256] = "";
-
-        if (!s->login || login_supported(s, reason, sizeof reason))
-            continue;
-        endpoint_set_drop_login(set, i);
-        LOG(WARN, "Inspected only, no login", {"pg_cluster", s->cluster},
-            {"pg_endpoint", s->endpoint}, {"server", s->name}, {"reason", reason});
-    }
-    for (size_t i = 0; i < set->n_modules; i++) {
-        const struct module *m = &set->modules[i];
-        char reason[256] = "";
-
-        if (!m->server.login || login_supported(&m->server, reason, sizeof reason))
-            continue;
-        endpoint_set_drop_module_login(set, i);
-        LOG(WARN, "Inspected only, no login", {"module", m->name}, {"reason", reason});
-    }
-}
-
-/* Every error on a line of its own, for whoever asked. */
-static void list_errors(const struct config_messages *messages, char *to, size_t size)
-{
-    struct buf b = BUF_INIT(size - 1);
-
-    for (size_t i = 0; i < messages->n; i++) {
-        if (messages->items[i].severity == CONFIG_ERROR)
-            buf_addf(&b, "%s%s", b.len > 0 ? "\n" : "", messages->items[i].text);
-    }
-    str_copy(to, size, b.len > 0 ? buf_text(&b) : "out of memory");
-    buf_deinit(&b);
-}
 
 /* An environment stays what it was when the process was started. Saying that it was read again
  * would send somebody looking for why nothing changed. */
@@ -228,22 +165,6 @@ static void tell_trouble(struct daemon *d, bool ok)
     }
 }
 
-/* Builds from what was read, and again when that says to look at files of targets, whose targets
- * may say to look at addresses of hosts; more rounds find nothing new. */
-static struct endpoint_set *build(struct daemon *d, struct config_messages *messages)
-{
-    struct endpoint_set *set = config_source_build(d->source, messages);
-
-    log_messages(messages);
-    for (int round = 0; set && discovery_hub_watch(d->hub, set) && round < BUILD_ROUNDS; round++) {
-        endpoint_set_unref(set);
-        config_messages_deinit(messages);
-        set = config_source_build(d->source, messages);
-        log_messages(messages);
-    }
-    return set;
-}
-
 /* What a generation that is gone leaves to the allocator goes back to the system, once its last
  * readers have let go of it. */
 static void on_trim(uv_timer_t *timer)
@@ -280,14 +201,9 @@ static bool start_probing(struct daemon *d, const struct endpoint_set *first)
 static bool rebuild(struct daemon *d, char *reason, size_t size)
 {
     struct config_messages messages = {0};
-    struct endpoint_set *set = build(d, &messages);
-    bool ok, all;
+    struct endpoint_set *set = generation_build(d->source, d->hub, d->self.shard, &messages);
+    bool ok = set && fleet_set(d->fleet, set) && start_probing(d, set), all;
 
-    if (set) {
-        shard_keep(set, d->self.shard);
-        drop_unsupported(set);
-    }
-    ok = set && fleet_set(d->fleet, set) && start_probing(d, set);
     all = ok && all_files_good(d);
     reason[0] = '\0';
     show_inputs(d);
@@ -297,13 +213,15 @@ static bool rebuild(struct daemon *d, char *reason, size_t size)
         requests_use(d->requests, set);
         tell_loaded(d, set);
         confine_tell_hidden(set);
+        confine_tell_unlocked();
         uv_timer_start(&d->on_trim, on_trim, TRIM_MS, 0);
     }
     if (!all)
-        list_errors(&messages, reason, size);
+        generation_list_errors(&messages, reason, size);
     tell_trouble(d, ok);
     config_messages_deinit(&messages);
     endpoint_set_unref(set);
+    wipe_registers();
     return d->self.ready ? all : ok;
 }
 
@@ -373,38 +291,14 @@ static void on_hangup(uv_signal_t *signal, int number)
     uv_async_send(&d->on_request);
 }
 
-/* Who waits by now. Whoever asks from now on wants what he has changed by now. */
-static struct asker *take_waiting(struct daemon *d, bool ending)
-{
-    struct asker *waiting;
-
-    pthread_mutex_lock(&d->lock);
-    waiting = d->waiting;
-    d->waiting = NULL;
-    d->ending = ending;
-    pthread_mutex_unlock(&d->lock);
-    return waiting;
-}
-
-static void tell_outcome(struct asker *waiting, bool done, const char *message)
-{
-    while (waiting) {
-        struct asker *next = waiting->next;
-
-        waiting->told(waiting->context, done, message);
-        free(waiting);
-        waiting = next;
-    }
-}
-
 static void on_reload_request(uv_async_t *async)
 {
     struct daemon *d = async->data;
-    struct asker *waiting = take_waiting(d, false);
+    struct asker *waiting = askers_take(&d->askers, false);
     char reason[REASON_SIZE];
     bool ok = nothing_to_reload(d, reason, sizeof reason) || reload(d, reason, sizeof reason);
 
-    tell_outcome(waiting, ok, reason);
+    askers_tell(waiting, ok, reason);
 }
 
 /* On the HTTP thread. */
@@ -412,24 +306,8 @@ static bool request_reload(void *context, void (*told)(void *asker, bool done, c
                            void *who)
 {
     struct daemon *d = context;
-    struct asker *asker = malloc(sizeof *asker);
-    bool ending;
 
-    if (!asker)
-        return false;
-    pthread_mutex_lock(&d->lock);
-    *asker = (struct asker){.next = d->waiting, .told = told, .context = who};
-    ending = d->ending;
-    if (!ending) {
-        d->waiting = asker;
-        uv_async_send(&d->on_request); /* under the lock: the loop is there until it ends */
-    }
-    pthread_mutex_unlock(&d->lock);
-    if (ending) {
-        asker->next = NULL;
-        tell_outcome(asker, false, ENDING);
-    }
-    return true;
+    return askers_add(&d->askers, &d->on_request, told, who);
 }
 
 /* --- life --------------------------------------------------------------------------------------
@@ -452,7 +330,7 @@ static bool read_web_config(struct daemon *d)
     if (!d->flags->web_config_file)
         return true;
     d->web = web_new(d->flags->web_config_file, &d->self, &messages);
-    log_messages(&messages);
+    generation_log(&messages);
     config_messages_deinit(&messages);
     return d->web != NULL;
 }
@@ -540,7 +418,7 @@ static bool start(struct daemon *d)
 
 static void stop(struct daemon *d)
 {
-    tell_outcome(take_waiting(d, true), false, ENDING); /* nobody listens on our loop any more */
+    askers_end(&d->askers); /* nobody listens on our loop any more */
     atomic_store(&d->self.ready, false);
     if (d->scheduler)
         scheduler_end(d->scheduler);
@@ -567,7 +445,7 @@ static void on_walk(uv_handle_t *handle, void *unused)
 
 int daemon_run(const struct flags *flags)
 {
-    struct daemon d = {.flags = flags, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct daemon d = {.flags = flags, .askers = ASKERS_INIT};
     bool ok;
 
     if (setup_nothing_to_load(flags->config_file, "watch"))

@@ -5,6 +5,7 @@
 #include "pgtls/base/wipe.h"
 #include "pgtls/pg/login.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #define KEPT_BYTES (1024 * 1024) /* at the top of each thread's heap */
 
@@ -41,12 +43,28 @@ static void keep_from_swap(void)
 }
 #endif
 
+#ifndef PGTLS_SANITIZED
+/* Nor has the image that root takes by gcore any memory in it, unless root says that it shall. No
+ * longer ours to write once nobody else may look at us. */
+static void leave_out_of_images(void)
+{
+    int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (write(fd, "0", 1) < 0)
+        (void)fd; /* it is the second line of defence */
+    close(fd);
+}
+#endif
+
 /* Passwords pass through this memory: no core image, no look from other processes. */
 static void protect_memory(void)
 {
 #ifndef PGTLS_SANITIZED
     const struct rlimit none = {0, 0};
 
+    leave_out_of_images();
     prctl(PR_SET_DUMPABLE, 0);
     setrlimit(RLIMIT_CORE, &none);
     keep_from_swap();

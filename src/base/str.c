@@ -1,6 +1,8 @@
 /* Small text helpers. */
 #include "pgtls/base/str.h"
 
+#include "pgtls/base/wipe.h"
+
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 
@@ -261,4 +263,5 @@ void str_time(char to[STR_TIME_SIZE], int64_t realtime_ns, bool with_ms)
 void str_wipe(void *memory, size_t n)
 {
     explicit_bzero(memory, n);
+    wipe_registers();
 }

@@ -3,6 +3,7 @@
 
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/vault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,15 +39,25 @@ static struct content *finish(struct content *c, uint64_t hash)
 struct content *content_of_file(struct bytes bytes)
 {
     struct content *c = new_content();
+    uint64_t hash = bytes.text
+                        ? hash_bytes(hash_text(STR_HASH_START, "text"), bytes.text, bytes.len)
+                        : hash_text(STR_HASH_START, bytes.trouble);
+    bool good = c != NULL;
 
-    if (!c) {
-        bytes_free(&bytes);
-        return NULL;
+    if (c && bytes.text) {
+        c->text = vault_alloc(bytes.len);
+        c->len = bytes.len;
+        good = c->text != NULL;
     }
-    c->bytes = bytes;
-    return finish(c, bytes.text
-                         ? hash_bytes(hash_text(STR_HASH_START, "text"), bytes.text, bytes.len)
-                         : hash_text(STR_HASH_START, bytes.trouble));
+    if (good && bytes.text)
+        memcpy(c->text, bytes.text, bytes.len);
+    if (good)
+        str_copy(c->trouble, sizeof c->trouble, bytes.trouble);
+    bytes_free(&bytes);
+    if (good)
+        return finish(c, hash);
+    content_unref(c);
+    return NULL;
 }
 
 struct content *content_of_directory(const char *trouble)
@@ -56,7 +67,7 @@ struct content *content_of_directory(const char *trouble)
     if (!c)
         return NULL;
     c->nothing = trouble[0] == '\0';
-    str_copy(c->bytes.trouble, sizeof c->bytes.trouble, trouble);
+    str_copy(c->trouble, sizeof c->trouble, trouble);
     return finish(c, hash_text(STR_HASH_START, trouble));
 }
 
@@ -67,7 +78,7 @@ struct content *content_of_dsn(const char *dsn)
     if (!c)
         return NULL;
     c->arena = arena_new();
-    c->dsn = c->arena ? arena_strdup(c->arena, dsn) : NULL;
+    c->dsn = c->arena && dsn ? arena_strndup_secret(c->arena, dsn, strlen(dsn)) : NULL;
     if (c->dsn)
         return finish(c, hash_text(STR_HASH_START, dsn));
     content_unref(c);
@@ -156,7 +167,7 @@ void content_unref(struct content *content)
 {
     if (!content || --content->references > 0)
         return;
-    bytes_free(&content->bytes);
+    vault_free(content->text);
     arena_free(content->arena);
     free(content);
 }
@@ -164,12 +175,12 @@ void content_unref(struct content *content)
 struct load_input content_input(const struct content *content, const char *name)
 {
     struct load_input input = {.name = name,
-                               .text = content->bytes.text,
-                               .len = content->bytes.len,
+                               .text = content->text,
+                               .len = content->len,
                                .dsn = content->dsn,
                                .list = content->list};
 
     if (!input.text && !input.dsn && !input.list)
-        input.trouble = content->bytes.trouble;
+        input.trouble = content->trouble;
     return input;
 }

@@ -5,8 +5,10 @@
 
 struct content {
     int references;
-    uint64_t hash;       /* equal content, equal hash; never 0 */
-    struct bytes bytes;  /* of a file; its trouble if it could not be read */
+    uint64_t hash; /* equal content, equal hash; never 0 */
+    char *text;    /* of a file, in the vault: passwords may stand in it */
+    size_t len;
+    char trouble[128];   /* why it could not be read */
     bool nothing;        /* a directory that could be listed: has no content of its own */
     struct arena *arena; /* of what follows */
     const char *dsn;

@@ -417,7 +417,8 @@ static bool expand_text(struct expansion *x, const struct frame *f, const char *
 static const struct yaml_node *expand_node(struct expansion *x, const struct frame *f,
                                            const struct yaml_node *node)
 {
-    struct yaml_node *copy = arena_alloc(x->b->reader.arena, sizeof *copy);
+    struct arena *arena = x->b->reader.arena;
+    struct yaml_node *copy = arena_alloc(arena, sizeof *copy);
     struct frame here = *f;
 
     if (!copy) {
@@ -430,7 +431,9 @@ static const struct yaml_node *expand_node(struct expansion *x, const struct fra
         struct buf text = BUF_INIT(MAX_EXPANDED_BYTES);
 
         if (expand_text(x, &here, node->text, node->len, &text)) {
-            copy->text = arena_strndup(x->b->reader.arena, buf_text(&text), text.len);
+            copy->text = x->key->type == KEY_DSN
+                             ? arena_strndup_secret(arena, buf_text(&text), text.len)
+                             : arena_strndup(arena, buf_text(&text), text.len);
             copy->len = text.len;
             copy->quoted = false; /* only its braces asked for quotes */
             if (!copy->text)
@@ -443,7 +446,7 @@ static const struct yaml_node *expand_node(struct expansion *x, const struct fra
     }
     copy->first = copy->last = NULL;
     for (const struct yaml_entry *e = node->first; e; e = e->next) {
-        struct yaml_entry *entry = arena_alloc(x->b->reader.arena, sizeof *entry);
+        struct yaml_entry *entry = arena_alloc(arena, sizeof *entry);
 
         if (!entry) {
             fail_no_memory(x);

@@ -73,8 +73,13 @@ static bool read_text(const struct input *in, struct setting *to)
 {
     if (in->key->source == SECRET_FILE)
         return read_text_file(in, to);
-    return check_text(in, (size_t)in->key->high) &&
-           keep_text(in, to, arena_strndup(in->reader->arena, in->text, in->len));
+    if (!check_text(in, (size_t)in->key->high))
+        return false;
+    /* What an address asks for may be a secret: ?token=… */
+    return keep_text(in, to,
+                     in->key->slot == SLOT_URL
+                         ? arena_strndup_secret(in->reader->arena, in->text, in->len)
+                         : arena_strndup(in->reader->arena, in->text, in->len));
 }
 
 bool is_path(const struct key *key)
@@ -408,7 +413,7 @@ static bool read_secret(const struct input *in, struct setting *to)
                        "%s: a secret stands in the file itself; keep it in a file or the "
                        "environment: %s_file, %s_env",
                        in->what, in->key->name, in->key->name);
-    return keep_text(in, to, arena_strndup(in->reader->arena, in->text, in->len));
+    return keep_text(in, to, arena_strndup_secret(in->reader->arena, in->text, in->len));
 }
 
 static bool read_login(const struct input *in, struct setting *to)

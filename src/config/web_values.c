@@ -51,7 +51,7 @@ bool web_text(struct web_reading *r, const char *what, const struct yaml_node *n
         report_error(r->report, node->at, "%s: a NUL character", what);
         return false;
     }
-    *to = arena_strdup(r->arena, node->text);
+    *to = arena_strndup_secret(r->arena, node->text, node->len); /* a hash, a key, or no secret */
     if (*to)
         return true;
     *to = "";

@@ -8,6 +8,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -175,6 +176,7 @@ static void on_wake(uv_async_t *async)
             end(w);
     } else if (letter) {
         take_view(w, letter);
+        wipe_registers(); /* secrets were compared */
     }
 }
 

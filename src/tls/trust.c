@@ -7,6 +7,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/file.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/vault.h"
 #include "pgtls/config/secret.h"
 
 #include <openssl/err.h>
@@ -27,7 +28,7 @@
 struct trust {
     struct trust *next;
     int references; /* the cache's and those of connections */
-    char key[KEY_SIZE];
+    char *key;      /* in the vault: a passphrase may stand in it */
     uint64_t generation;
     uint64_t files_seen; /* signature of its files */
     int64_t looked_ns, used_ns;
@@ -99,6 +100,7 @@ void trust_unref(struct trust *t)
         return;
     SSL_CTX_free(t->context);
     shared_deinit(&t->shared);
+    vault_free(t->key);
     free(t);
 }
 
@@ -286,8 +288,11 @@ static struct trust *load(struct trust_cache *cache, const struct server *s, con
     struct trust *t = calloc(1, sizeof *t);
 
     if (t)
+        t->key = vault_strdup(key);
+    if (t && t->key)
         t->context = SSL_CTX_new_ex(s->sslcert ? NULL : cache->library, NULL, TLS_client_method());
     if (!t || !t->context) {
+        vault_free(t ? t->key : NULL);
         free(t);
         *trouble->reason = INTERNAL_MEMORY;
         str_copy(trouble->text, trouble->size, "out of memory for a TLS context");
@@ -295,7 +300,6 @@ static struct trust *load(struct trust_cache *cache, const struct server *s, con
     }
     t->references = 1;
     t->generation = ++cache->generations;
-    str_copy(t->key, sizeof t->key, key);
     /* libpq's own floor; anything lower only when the configuration asks for it */
     SSL_CTX_set_min_proto_version(t->context,
                                   version_number(s->ssl_min_protocol_version, TLS1_2_VERSION));
@@ -357,6 +361,23 @@ static struct trust *find(struct trust_cache *cache, const struct server *s, con
     return NULL;
 }
 
+/* Loads a policy and remembers it. */
+static struct trust *add(struct trust_cache *cache, const struct server *s, const char *key,
+                         int64_t now_ns, const struct trouble *trouble)
+{
+    uint64_t seen = files_signature(cache, s); /* before loading: a change during it shows */
+    struct trust *t;
+
+    forget_unused(cache, now_ns);
+    t = load(cache, s, key, trouble);
+    if (!t)
+        return NULL;
+    t->files_seen = seen;
+    t->looked_ns = now_ns;
+    t->next = cache->policies;
+    return cache->policies = t;
+}
+
 struct trust *trust_get(struct trust_cache *cache, const struct server *s,
                         enum internal_reason *reason, char *error, size_t size)
 {
@@ -366,23 +387,17 @@ struct trust *trust_get(struct trust_cache *cache, const struct server *s,
     struct trust *t;
 
     if (!make_key(cache, s, key)) {
+        str_wipe(key, sizeof key);
         *reason = INTERNAL_OTHER;
         str_copy(error, size, "the paths of this endpoint's TLS files are too long");
         return NULL;
     }
     t = find(cache, s, key, now_ns);
-    if (!t) {
-        uint64_t seen = files_signature(cache, s); /* before loading: a change during it shows */
-
-        forget_unused(cache, now_ns);
-        t = load(cache, s, key, &trouble);
-        if (!t)
-            return NULL;
-        t->files_seen = seen;
-        t->looked_ns = now_ns;
-        t->next = cache->policies;
-        cache->policies = t;
-    }
+    if (!t)
+        t = add(cache, s, key, now_ns, &trouble);
+    str_wipe(key, strlen(key));
+    if (!t)
+        return NULL;
     t->used_ns = now_ns;
     t->references++;
     return t;

@@ -102,6 +102,23 @@ static void test_environment(void **state)
     assert_string_equal(getenv("PGTLS_TEST_WIPE"), "kept");
 }
 
+#if defined(__x86_64__) && !defined(PGTLS_SANITIZED)
+/* Nothing is left of it in a register, and what the compiler keeps there for us is not lost. */
+static void test_registers(void **state)
+{
+    unsigned char left[16] = {0}, none[16] = {0};
+    volatile double kept = 1.5;
+
+    (void)state;
+    __asm__ volatile("pcmpeqd %%xmm7, %%xmm7" ::: "xmm7");
+    wipe_registers();
+    __asm__ volatile("movdqu %%xmm7, %0" : "=m"(left));
+    if (__builtin_cpu_supports("avx"))
+        assert_memory_equal(left, none, sizeof none);
+    assert_true(kept * 2 == 3.0);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +126,9 @@ int main(void)
         cmocka_unit_test(test_freed),
         cmocka_unit_test(test_reallocated),
         cmocka_unit_test(test_paused),
+#endif
+#if defined(__x86_64__) && !defined(PGTLS_SANITIZED)
+        cmocka_unit_test(test_registers),
 #endif
         cmocka_unit_test(test_environment),
     };

@@ -14,8 +14,13 @@
  * costs to wipe a handshake's memory). */
 void wipe_pause(bool pause);
 
+/* Overwrites what copying leaves in the vector registers of this thread: an image of the process
+ * holds them, too. Where they are not known it does nothing. str_wipe calls it. */
+void wipe_registers(void);
+
 /* Moves the environment out of the block that the kernel shows as /proc/PID/environ, which is
- * overwritten; getenv() works as before. Call once, before the first thread. */
+ * overwritten, to where secrets are kept (vault.h); getenv() works as before. Call once, before the
+ * first thread. */
 void wipe_environment(void);
 
 /* Moves a word of the command line out of what the kernel shows as /proc/PID/cmdline, where x's of

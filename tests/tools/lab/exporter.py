@@ -73,7 +73,7 @@ class Exporter:
 
     def __init__(self, directory, configuration=None, *, arguments=(), environment=None, workers=2,
                  listen=("127.0.0.1:0",), limits=(), log_level="info", ready=True, binary=None,
-                 tls=None, authorization=None):
+                 tls=None, authorization=None, unprivileged=False):
         self.tls, self.authorization = tls, authorization
         self.may_be_refused = False  # a system call, by its own sandbox
         self.directory = Path(directory)
@@ -86,7 +86,7 @@ class Exporter:
             argv.append(f"--config.file={self.file}")
         argv += [f"--web.listen-address={address}" for address in listen]
         self.program = Program([*argv, *arguments], self.directory / "exporter.log", limits=limits,
-                               environment=_environment(**(environment or {})))
+                               unprivileged=unprivileged, environment=_environment(**(environment or {})))
         self.pid = self.program.pid
         self.addresses = []
         if ready:
