@@ -6,6 +6,7 @@
 #include "pgtls/base/str.h"
 #include "pgtls/net/arrival.h"
 #include "pgtls/net/socket.h"
+#include "pgtls/tls/library.h"
 
 #include "login_params.h"
 #include "login_state.h"
@@ -355,7 +356,9 @@ void login_work(struct login *l)
 {
     int64_t before_ns = clock_thread_cpu_ns();
 
+    library_enter(l->library);
     l->work.status = (int)PQconnectPoll(l->conn);
+    library_leave();
     l->work.ended_ns = clock_monotonic_ns();
     l->work.cpu_ns = clock_thread_cpu_ns() - before_ns;
     l->work.state = WORK_DONE;
@@ -409,8 +412,10 @@ enum login_want login_advance(struct login *l)
     if (l->done)
         return LOGIN_DONE;
     l->cpu_mark_ns = clock_thread_cpu_ns();
+    library_enter(l->library);
     while (turns < MAX_TURNS && turn(l))
         turns++;
+    library_leave();
     lap(l);
     if (l->done)
         return LOGIN_DONE;
@@ -444,10 +449,12 @@ void login_check(struct login *l)
     l->checking = true;
     l->want = LOGIN_WANT_READ;
     login_look_before(&l->look);
+    library_enter(l->library);
     if (PQsendQuery(l->conn, l->console ? CONSOLE_QUERY : CHECK_QUERY) != 1)
         fail_libpq(l);
     else if (flush(l))
         relay(l);
+    library_leave();
 }
 
 bool login_checking(const struct login *l)
@@ -538,7 +545,10 @@ struct login *login_new(const struct login_params *params, int64_t now_ns)
     l->look.guard.password =
         params->password && params->password->present && *params->password->text;
     use_keys(l, params);
+    l->library = params->library;
+    library_enter(l->library);
     start(l, params);
+    library_leave();
     return l;
 }
 
@@ -577,7 +587,9 @@ void login_free(struct login *l)
     login_forget_password(l);
     /* Sends Terminate when the session is established, close_notify on TLS, and never waits: the
      * connection is in non-blocking mode. */
+    library_enter(l->library);
     PQfinish(l->conn);
+    library_leave();
     relay(l);
     login_relay_close(&l->look.relay);
     if (l->look.sock >= 0) {

@@ -17,6 +17,7 @@ struct login_work {
 
 struct login {
     const struct server *server;
+    struct library *library; /* entered around every call of libpq */
     /* Its copy of the password is wiped once that has done its work, and what it frees when it does
      * (base/wipe.h); that of a key's passphrase stays until PQfinish. */
     struct pg_conn *conn;

@@ -4,6 +4,7 @@
 #include "login_job.h"
 
 #include "pgtls/base/str.h"
+#include "pgtls/tls/trust.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,12 +33,15 @@ struct login *login_start(const struct login_start *start, enum internal_reason 
                                   .keys = start->keys,
                                   .learn_keys = start->learn_keys,
                                   .sslpassword = &sslpassword,
-                                  .bundle_path = start->bundle_path,
+                                  .bundle_path = start->host->bundle_path,
                                   .pinned = holds_pin(s, learned),
                                   .plain_query = learned->plain_query,
                                   .anchors = start->full_bundle ? NULL : learned->anchors};
     struct login *login = NULL;
 
+    /* The whole trust store is a file with anything in it. */
+    if (!start->full_bundle)
+        params.library = trust_cache_library(start->host->trusts, s);
     *reason = INTERNAL_OTHER;
     if (!login_supported(s, text, size))
         return NULL;
@@ -72,7 +76,7 @@ static enum step start(struct probe *p)
 {
     struct login_start start = {.server = p->server,
                                 .learned = p->learned,
-                                .bundle_path = p->host->bundle_path,
+                                .host = p->host,
                                 .full_bundle = p->full_bundle,
                                 .now_ns = p->started_ns};
     enum internal_reason reason;

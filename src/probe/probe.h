@@ -192,7 +192,7 @@ void login_learn(struct probe *p);
 struct login_start {
     const struct server *server;
     const struct learned *learned; /* by an inspect of it */
-    const char *bundle_path;
+    const struct probe_host *host;
     bool full_bundle;              /* instead of the anchors that were learned */
     const struct scram_keys *keys; /* beside the password; NULL: none */
     bool learn_keys;

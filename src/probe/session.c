@@ -302,7 +302,7 @@ static void try_open(struct session *s)
     int64_t now_ns = clock_monotonic_ns();
     const struct login_start start = {.server = s->place.server,
                                       .learned = s->place.learned,
-                                      .bundle_path = s->place.context->host.bundle_path,
+                                      .host = &s->place.context->host,
                                       .now_ns = now_ns};
     enum internal_reason reason;
     char text[256] = "";

@@ -8,14 +8,22 @@
  * quarters of it. What is there is the default provider's own, handed through as it is: the same
  * code decodes, verifies and encrypts, and a ClientHello offers the same, byte for byte.
  *
- * That provider lives in a context of its own, which is what its functions work with. */
-#include "library.h"
+ * That provider lives in a context of its own, which is what its functions work with.
+ *
+ * libpq knows nothing of contexts, so it is led into one around each call. And its SCRAM begins
+ * some eight thousand digests with what EVP_sha256() returns: a name for which OpenSSL 3.0 looks up
+ * the code anew each time, under a lock that all threads share. Our own EVP_sha256, which the
+ * linker puts before OpenSSL's, gives it the one that was looked up once: half the time. */
+#include "pgtls/tls/library.h"
 
+#include <assert.h>
+#include <dlfcn.h>
 #include <openssl/core_dispatch.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +170,9 @@ static void prepare(void)
     /* Measured with this version, and needed by it: later ones keep what they have found. */
     if (OPENSSL_version_major() != 3 || OPENSSL_version_minor() != 0 || !is_ordinary())
         return;
+    /* Lists that OpenSSL fills when they are first asked for, and keeps for good: not with what
+     * was looked up in a context that may go. */
+    OPENSSL_init_crypto(OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_ADD_ALL_CIPHERS, NULL);
     context = OSSL_LIB_CTX_new();
     if (context)
         whole = OSSL_PROVIDER_load(context, "default");
@@ -171,12 +182,18 @@ static void prepare(void)
         whole = NULL; /* its context stays, unused */
 }
 
-OSSL_LIB_CTX *library_new(void)
-{
-    OSSL_LIB_CTX *context;
+/* --- ours --------------------------------------------------------------------------------------
+ */
 
-    pthread_once(&once, prepare);
-    context = whole ? OSSL_LIB_CTX_new() : NULL;
+struct library {
+    OSSL_LIB_CTX *context;
+    EVP_MD *sha256; /* looked up in it: threads do not share even its count of references */
+};
+
+static OSSL_LIB_CTX *context_new(void)
+{
+    OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
+
     if (context && (OSSL_PROVIDER_add_builtin(context, NAME, on_init) != 1 ||
                     !OSSL_PROVIDER_load(context, NAME))) {
         OSSL_LIB_CTX_free(context);
@@ -185,7 +202,7 @@ OSSL_LIB_CTX *library_new(void)
     return context;
 }
 
-void library_free(OSSL_LIB_CTX *context)
+static void context_free(OSSL_LIB_CTX *context)
 {
     /* Freeing the context does not give back what loading took; loading again finds the provider.
      */
@@ -194,4 +211,87 @@ void library_free(OSSL_LIB_CTX *context)
     for (int taken = 2; provider && taken > 0; taken--)
         OSSL_PROVIDER_unload(provider);
     OSSL_LIB_CTX_free(context);
+}
+
+struct library *library_new(void)
+{
+    struct library *library;
+
+    pthread_once(&once, prepare);
+    library = whole ? calloc(1, sizeof *library) : NULL;
+    if (!library)
+        return NULL;
+    library->context = context_new();
+    if (library->context)
+        library->sha256 = EVP_MD_fetch(library->context, "SHA256", NULL);
+    if (library->sha256)
+        return library;
+    library_free(library);
+    return NULL;
+}
+
+void library_free(struct library *library)
+{
+    if (!library)
+        return;
+    EVP_MD_free(library->sha256);
+    context_free(library->context);
+    free(library);
+}
+
+OSSL_LIB_CTX *library_context(const struct library *library)
+{
+    return library ? library->context : NULL;
+}
+
+/* --- for those who know of none ----------------------------------------------------------------
+ */
+
+static _Thread_local const struct library *entered;
+static _Thread_local OSSL_LIB_CTX *left; /* the thread's own, to go back to */
+
+void library_enter(struct library *library)
+{
+    if (!library)
+        return;
+    left = OSSL_LIB_CTX_set0_default(library->context);
+    entered = library;
+}
+
+void library_leave(void)
+{
+    if (!entered)
+        return;
+    OSSL_LIB_CTX_set0_default(left);
+    entered = NULL;
+}
+
+typedef const EVP_MD *digest_function(void);
+
+/* The next one of that name, which is OpenSSL's. */
+static digest_function *find_ordinary(void)
+{
+    void *found = dlsym(RTLD_NEXT, "EVP_sha256");
+    digest_function *ordinary;
+
+    static_assert(sizeof ordinary == sizeof found, "what POSIX demands of dlsym");
+    memcpy(&ordinary, &found, sizeof ordinary); /* C knows no cast between the two */
+    return ordinary;
+}
+
+/* Also OpenSSL itself asks here, while it starts up, too: so nothing of it is used but what stands
+ * behind us. */
+const EVP_MD *EVP_sha256(void)
+{
+    static _Atomic(digest_function *) ordinary;
+    digest_function *found;
+
+    if (entered)
+        return entered->sha256;
+    found = atomic_load_explicit(&ordinary, memory_order_acquire);
+    if (!found) {
+        found = find_ordinary();
+        atomic_store_explicit(&ordinary, found, memory_order_release);
+    }
+    return found();
 }

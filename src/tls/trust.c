@@ -1,7 +1,6 @@
 /* Trust policies: shared client contexts, loaded again when their files change. */
 #include "tls.h"
 
-#include "library.h"
 #include "share.h"
 
 #include "pgtls/base/clock.h"
@@ -9,6 +8,7 @@
 #include "pgtls/base/str.h"
 #include "pgtls/base/vault.h"
 #include "pgtls/config/secret.h"
+#include "pgtls/tls/library.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -40,7 +40,7 @@ struct trust {
 
 struct trust_cache {
     struct trust *policies;
-    OSSL_LIB_CTX *library; /* for policies without a client key */
+    struct library *library; /* for policies without a client key */
     const char *bundle_path;
     uint64_t generations;
 };
@@ -116,6 +116,11 @@ void trust_cache_free(struct trust_cache *cache)
     }
     library_free(cache->library);
     free(cache);
+}
+
+struct library *trust_cache_library(const struct trust_cache *cache, const struct server *s)
+{
+    return s->sslcert ? NULL : cache->library;
 }
 
 /* --- what a policy is made of ----------------------------------------------------------------- */
@@ -290,7 +295,8 @@ static struct trust *load(struct trust_cache *cache, const struct server *s, con
     if (t)
         t->key = vault_strdup(key);
     if (t && t->key)
-        t->context = SSL_CTX_new_ex(s->sslcert ? NULL : cache->library, NULL, TLS_client_method());
+        t->context = SSL_CTX_new_ex(library_context(trust_cache_library(cache, s)), NULL,
+                                    TLS_client_method());
     if (!t || !t->context) {
         vault_free(t ? t->key : NULL);
         free(t);

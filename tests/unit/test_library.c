@@ -1,5 +1,5 @@
 /* The library context of handshakes offers and reads what OpenSSL's own does. */
-#include "library.h"
+#include "pgtls/tls/library.h"
 
 #include <openssl/decoder.h>
 #include <openssl/err.h>
@@ -16,7 +16,7 @@
 #define HELLOS     16 /* how many of OpenSSL's own tell which bytes of a ClientHello are random */
 #define HELLO_SIZE 1024
 
-static OSSL_LIB_CTX *library;
+static struct library *library;
 
 static int set_up(void **state)
 {
@@ -74,7 +74,7 @@ static void test_offers_the_same(void **state)
     for (size_t at = 0; at < n; at++)
         randoms += random[at];
     assert_in_range(randoms, 32, 32 + 32 + 32);
-    assert_int_equal(client_hello(library, ours), n);
+    assert_int_equal(client_hello(library_context(library), ours), n);
     for (size_t at = 0; at < n; at++) {
         if (!random[at] && ours[at] != first[at])
             fail_msg("byte %zu of %zu is %02x, not %02x", at, n, ours[at], first[at]);
@@ -106,7 +106,7 @@ static void check_reads(EVP_PKEY *key, const EVP_MD *digest)
     unsigned char *der = NULL;
     const unsigned char *at;
     int n = certificate(key, digest, &der);
-    X509 *x = X509_new_ex(library, NULL);
+    X509 *x = X509_new_ex(library_context(library), NULL);
 
     at = der;
     assert_non_null(x);
@@ -161,12 +161,36 @@ static void test_has_less_to_look_through(void **state)
     }
     assert_non_null(library);
     EVP_CIPHER_do_all_provided(NULL, count, &all);
-    EVP_CIPHER_do_all_provided(library, count, &ours);
+    EVP_CIPHER_do_all_provided(library_context(library), count, &ours);
     assert_true(ours < all / 2);
     all = ours = 0;
     OSSL_DECODER_do_all_provided(NULL, count_decoder, &all);
-    OSSL_DECODER_do_all_provided(library, count_decoder, &ours);
+    OSSL_DECODER_do_all_provided(library_context(library), count_decoder, &ours);
     assert_in_range(ours, 5, all / 4);
+}
+
+/* Its name is libpq's way to a digest: led into ours, it finds the code there at once. */
+static void test_serves_who_knows_of_no_context(void **state)
+{
+    const unsigned char abc[] = {0xba, 0x78, 0x16, 0xbf}; /* FIPS 180-2, B.1 */
+    const EVP_MD *ordinary = EVP_sha256();
+    unsigned char digest[EVP_MAX_MD_SIZE];
+
+    (void)state;
+    if (!library)
+        skip();
+    assert_null(EVP_MD_get0_provider(ordinary));
+    library_enter(library);
+    assert_non_null(EVP_MD_get0_provider(EVP_sha256()));
+    assert_int_equal(EVP_Digest("abc", 3, digest, NULL, EVP_sha256(), NULL), 1);
+    assert_ptr_equal(OSSL_LIB_CTX_set0_default(NULL), library_context(library));
+    library_leave();
+    assert_memory_equal(digest, abc, sizeof abc);
+    assert_ptr_equal(EVP_sha256(), ordinary);
+    assert_ptr_not_equal(OSSL_LIB_CTX_set0_default(NULL), library_context(library));
+    library_enter(NULL);
+    assert_ptr_equal(EVP_sha256(), ordinary);
+    library_leave();
 }
 
 int main(void)
@@ -175,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_offers_the_same),
         cmocka_unit_test(test_reads_every_kind_of_key),
         cmocka_unit_test(test_has_less_to_look_through),
+        cmocka_unit_test(test_serves_who_knows_of_no_context),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct library;
 struct login;
 
 /* LOGIN_WANT_WORK: the next step computes for long (SCRAM with many iterations, which the server
@@ -38,6 +39,7 @@ struct login_params {
     bool learn_keys;               /* keep the password until login_learned_keys or login_free */
     const struct secret *sslpassword;
     const char *bundle_path; /* file of the full trust store for sslrootcert=system */
+    struct library *library; /* what libpq uses of OpenSSL (tls/library.h), borrowed; NULL: all */
     bool pinned;      /* the inspect's certificate is the only one pinned: where sslmode verifies
                          nothing, only what the anchors verify is logged in to */
     bool plain_query; /* this server is known to refuse the whole query */

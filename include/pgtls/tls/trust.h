@@ -9,12 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct library;
 struct trust_cache;
 struct trust;
 
 /* `bundle_path`: the system's trust store, for servers whose sslrootcert is "system" or unset. */
 struct trust_cache *trust_cache_new(const char *bundle_path);
 void trust_cache_free(struct trust_cache *cache);
+
+/* What OpenSSL's work for this server is done with (library.h); NULL: its ordinary context.
+ * Borrowed from the cache. */
+struct library *trust_cache_library(const struct trust_cache *cache, const struct server *server);
 
 /* The policy of a server, with a reference for the caller. NULL when a file is missing or broken:
  * `reason` and a text for people in `error`. Files are looked at once a second at most. */
