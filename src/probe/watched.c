@@ -5,6 +5,7 @@
 #include "queue.h"
 #include "session.h"
 #include "tell.h"
+#include "turn.h"
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
@@ -34,7 +35,9 @@ static void arm(struct watched *w)
 
     if (w->removed || w->probe || w->queued || server_pause(w->server))
         return;
-    if (login_may_run(w) && w->slots[PROBE_LOGIN].due_ns < at_ns)
+    if (w->turn_link)
+        turn_wake(w); /* no time to wait for: the login's turn comes */
+    else if (login_may_run(w) && w->slots[PROBE_LOGIN].due_ns < at_ns)
         at_ns = w->slots[PROBE_LOGIN].due_ns;
     if (w->side_wanted && w->side_due_ns < at_ns)
         at_ns = w->side_due_ns;
@@ -138,17 +141,34 @@ enum cap watched_try_start(struct watched *w, enum pace *pace)
     return CAP_NONE;
 }
 
+static void start_or_queue(struct watched *w)
+{
+    enum pace pace;
+    enum cap cap = watched_try_start(w, &pace);
+
+    if (cap != CAP_NONE)
+        queue_add(w, cap, pace);
+}
+
 static void on_due(uv_timer_t *timer)
 {
     struct watched *w = timer->data;
-    enum pace pace;
-    enum cap cap;
 
     if (w->removed || w->probe || w->queued)
         return;
-    cap = watched_try_start(w, &pace);
-    if (cap != CAP_NONE)
-        queue_add(w, cap, pace);
+    if (due_kind(w, clock_monotonic_ns()) != PROBE_LOGIN || turn_take(w))
+        start_or_queue(w);
+}
+
+bool watched_on_turn(struct watched *w)
+{
+    bool due = due_kind(w, clock_monotonic_ns()) == PROBE_LOGIN;
+
+    if (due)
+        start_or_queue(w);
+    else
+        arm(w);
+    return due;
 }
 
 /* --- sessions -----------------------------------------------------------------------------------
@@ -454,6 +474,7 @@ static void leave_alone(struct watched *w)
     uv_timer_stop(&w->timer);
     if (w->queued)
         queue_remove(w);
+    turn_leave(w);
     stop_sessions(w);
     if (w->probe)
         w->outdated = true;
@@ -502,6 +523,7 @@ void watched_remove(struct watched *w)
     uv_timer_stop(&w->timer);
     if (w->queued)
         queue_remove(w);
+    turn_leave(w);
     stop_sessions(w);
     if (!w->probe)
         let_go(w);

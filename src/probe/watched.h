@@ -44,7 +44,8 @@ struct watched {
     bool queued; /* due, held back by a cap */
     enum pace queued_at;
     struct watched *next_queued;
-    struct watched *next, **link; /* in the context's list */
+    struct watched *next_in_turn, **turn_link; /* in the line of logins; NULL: not in it */
+    struct watched *next, **link;              /* in the context's list */
 };
 
 /* Those whom a cap holds back, see queue.h. */
@@ -55,6 +56,14 @@ struct queue {
     uv_timer_t retry;
 };
 
+/* Logins that wait for their turn, see turn.h. */
+struct turns {
+    struct watched *first, **end;
+    bool taken;       /* a login has begun in this turn of the loop */
+    uv_check_t check; /* tells the end of a turn, while that matters */
+    uv_idle_t spin;   /* keeps the loop turning while somebody could begin */
+};
+
 /* What the watched servers of one worker share. */
 struct watch_context {
     struct probe_host host;
@@ -62,6 +71,7 @@ struct watch_context {
     struct self *self;
     struct watched *all; /* alive, also those that are about to go */
     struct queue queue;
+    struct turns turns;
 };
 
 /* Within what time a server's first probes come; a login waits for a good inspect in any case. */
@@ -89,6 +99,9 @@ void watched_cancel_all(struct watch_context *context);
 
 /* For the queue: starts what is due. Else the cap that refused, and at which pace it was asked. */
 enum cap watched_try_start(struct watched *w, enum pace *pace);
+
+/* For the turns: its login may begin. False: there is none to begin any more. */
+bool watched_on_turn(struct watched *w);
 
 /* A session is to log in: false while another login of this server is in flight. Then it has to say
  * when it is through. */

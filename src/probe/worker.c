@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include "queue.h"
+#include "turn.h"
 #include "watched.h"
 
 #include "pgtls/base/clock.h"
@@ -143,6 +144,7 @@ static void on_grace(uv_timer_t *timer)
     watched_cancel_all(&w->context);
     uv_close((uv_handle_t *)timer, NULL);
     uv_close((uv_handle_t *)&w->context.queue.retry, NULL);
+    turns_close(&w->context);
     uv_close((uv_handle_t *)&w->wake, NULL);
     resolver_free(w->context.host.resolver);
 }
@@ -213,6 +215,7 @@ static bool init(struct worker *w, const char *bundle_path, struct self *self)
     uv_timer_init(&w->loop, &w->grace);
     w->grace.data = w;
     queue_init(c, &w->loop);
+    turns_init(c, &w->loop);
     c->self = self;
     c->host = (struct probe_host){.loop = &w->loop,
                                   .resolver = resolver_new(&w->loop),
