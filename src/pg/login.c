@@ -569,16 +569,6 @@ void login_abort(struct login *l, enum internal_reason reason)
     finish(l);
 }
 
-bool login_fell_back(const struct login *l)
-{
-    return l->fell_back && l->query_done;
-}
-
-bool login_wants_full_bundle(const struct login *l)
-{
-    return l->anchors && l->e.end == END_CERTIFICATE && !l->e.hostname_mismatch;
-}
-
 void login_free(struct login *l)
 {
     if (!l)

@@ -105,3 +105,13 @@ void login_kept_result(const struct login *l, struct session_drop *drop)
               strlen(l->e.error.sqlstate));
     str_clean(drop->error, sizeof drop->error, text, strlen(text));
 }
+
+bool login_fell_back(const struct login *l)
+{
+    return l->fell_back && l->query_done;
+}
+
+bool login_wants_full_bundle(const struct login *l)
+{
+    return l->anchors && l->e.end == END_CERTIFICATE && !l->e.hostname_mismatch;
+}
