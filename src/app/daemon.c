@@ -186,6 +186,7 @@ static bool start_probing(struct daemon *d, const struct endpoint_set *first)
     if (d->requests)
         return true;
     confine_begin(d->flags, first);
+    log_start();
     d->scheduler = scheduler_start(&options, &d->self, error, sizeof error);
     if (d->scheduler) {
         requests.workers = scheduler_workers(d->scheduler);
@@ -473,5 +474,6 @@ int daemon_run(const struct flags *flags)
     uv_walk(&d.loop, on_walk, NULL);
     uv_run(&d.loop, UV_RUN_DEFAULT);
     uv_loop_close(&d.loop);
+    log_stop(NS_PER_S);
     return ok ? 0 : 1;
 }

@@ -1,5 +1,7 @@
-/* The log. One write(2) per line, so that lines of several threads do not interleave. */
+/* The lines of the log. One write(2) each, so that those of several threads do not interleave. */
 #include "pgtls/base/log.h"
+
+#include "log_private.h"
 
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
@@ -100,28 +102,35 @@ static void add_pair(struct buf *b, const char *key, const char *value)
     add_logfmt_value(b, value);
 }
 
-void log_write(enum log_level level, const char *file, int line, const char *msg,
-               const struct log_pair *pairs, size_t n)
+void log_compose(struct buf *to, enum log_level level, const char *file, int line, const char *msg,
+                 const struct log_pair *pairs, size_t n)
 {
-    struct buf b = BUF_INIT(LINE_BYTES);
     const char *slash = strrchr(file, '/');
     char when[STR_TIME_SIZE], source[128];
 
     str_time(when, clock_realtime_ns(), true);
     snprintf(source, sizeof source, "%s:%d", slash ? slash + 1 : file, line);
-    add_pair(&b, "time", when);
-    add_pair(&b, "level", level_names[level]);
-    add_pair(&b, "source", source);
-    add_pair(&b, "msg", msg);
+    add_pair(to, "time", when);
+    add_pair(to, "level", level_names[level]);
+    add_pair(to, "source", source);
+    add_pair(to, "msg", msg);
     for (size_t i = 0; i < n; i++) {
         if (pairs[i].value)
-            add_pair(&b, pairs[i].key, pairs[i].value);
+            add_pair(to, pairs[i].key, pairs[i].value);
     }
-    buf_add_str(&b, style == LOG_FORMAT_JSON ? "}\n" : "\n");
-    if (!b.failed) {
+    buf_add_str(to, style == LOG_FORMAT_JSON ? "}\n" : "\n");
+}
+
+void log_write(enum log_level level, const char *file, int line, const char *msg,
+               const struct log_pair *pairs, size_t n)
+{
+    struct buf b = BUF_INIT(LINE_BYTES);
+
+    log_compose(&b, level, file, line, msg, pairs, n);
+    if (!b.failed && !log_queue_add(b.data, b.len)) {
         ssize_t ignored = write(STDERR_FILENO, b.data, b.len);
 
-        (void)ignored; /* a full disk under the log must not stop the monitor */
+        (void)ignored; /* there is nobody to tell */
     }
     buf_deinit(&b);
 }

@@ -95,6 +95,7 @@ void emit_scheduler_lag(struct sink *k);
 void emit_kernel_timestamps(struct sink *k);
 void emit_sandbox_active(struct sink *k);
 void emit_sandbox_refused(struct sink *k);
+void emit_log_lost(struct sink *k);
 void emit_missing_timestamps(struct sink *k);
 void emit_reload_successful(struct sink *k);
 void emit_reload_time(struct sink *k);

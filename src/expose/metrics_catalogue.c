@@ -223,6 +223,9 @@ const struct family family_catalogue[] = {
     COUNTER("pgtls_sandbox_refused_calls_total", "", "", .self = emit_sandbox_refused,
             .help = "System calls of the exporter that its own sandbox refused: none, unless a "
                     "library has become another, or somebody else is at work in the process."),
+    COUNTER("pgtls_log_lines_lost_total", "", "", .self = emit_log_lost,
+            .help = "Lines of the log that were not written, because whoever reads it had stopped "
+                    "or its disk was full. Nobody waits for the log."),
     INFO("pgtls_build_info", "version, revision, branch, compiler", .self = emit_build_info,
          .help = "The version that is running and how it was built."),
     COUNTER("process_cpu_seconds_total", "seconds", "", .self = emit_cpu_seconds,

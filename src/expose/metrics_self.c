@@ -2,6 +2,7 @@
 #include "catalogue.h"
 
 #include "pgtls/base/clock.h"
+#include "pgtls/base/log.h"
 #include "pgtls/base/sandbox.h"
 #include "pgtls_version.h"
 #include "process.h"
@@ -72,6 +73,11 @@ void emit_sandbox_active(struct sink *k)
 void emit_sandbox_refused(struct sink *k)
 {
     sink_plain_u64(k, sandbox_refused());
+}
+
+void emit_log_lost(struct sink *k)
+{
+    sink_plain_u64(k, log_lost());
 }
 
 void emit_missing_timestamps(struct sink *k)
