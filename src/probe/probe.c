@@ -5,6 +5,7 @@
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
+#include "pgtls/probe/schedule.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -326,6 +327,22 @@ void probe_advance(struct probe *p)
         arm(p);
 }
 
+/* The server may have answered while we stood still. True: the loop looks at its sockets first. */
+static bool look_again(struct probe *p, int64_t now_ns)
+{
+    int64_t more_ns =
+        p->looked ? 0 : schedule_second_look(p->deadline_ns, p->server->timeout_ns, now_ns);
+
+    if (more_ns == 0)
+        return false;
+    p->looked = true;
+    p->deadline_ns = now_ns + more_ns;
+    if (p->stage_deadline_ns)
+        p->stage_deadline_ns = p->deadline_ns;
+    arm(p);
+    return true;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct probe *p = timer->data;
@@ -342,6 +359,8 @@ static void on_timer(uv_timer_t *timer)
         return;
     }
     if (now_ns >= p->deadline_ns) {
+        if (look_again(p, now_ns))
+            return;
         if (p->login)
             login_abort(p->login, INTERNAL_NONE);
         probe_fail(p, END_TIMEOUT);

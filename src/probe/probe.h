@@ -90,6 +90,7 @@ struct probe {
     struct stopwatch watch;
     int64_t cpu_mark_ns; /* our thread's CPU up to which the stopwatch knows */
     int64_t started_ns, deadline_ns, stage_deadline_ns, leave_ns, armed_ns;
+    bool looked; /* its deadline has passed, and was put off because of us */
     struct observation observation;
     struct evidence evidence;
 

@@ -3,6 +3,10 @@
 
 #include "pgtls/base/clock.h"
 
+/* A loop that is this late was not merely busy. */
+#define STOOD_STILL_NS (250 * NS_PER_MS)
+#define LOOK_NS        (2 * NS_PER_MS)
+
 #define INSPECT_FACTOR   4
 #define INSPECT_LIMIT_NS (60 * NS_PER_S)
 #define LOGIN_LIMIT_NS   (900 * NS_PER_S)
@@ -64,4 +68,15 @@ int64_t schedule_reopen(uint64_t failures, uint64_t dice)
     if (wait_ns > REOPEN_LIMIT_NS)
         wait_ns = REOPEN_LIMIT_NS;
     return wait_ns / 2 + (int64_t)(dice % (uint64_t)(wait_ns / 2 + 1));
+}
+
+int64_t schedule_second_look(int64_t deadline_ns, int64_t timeout_ns, int64_t now_ns)
+{
+    int64_t late_ns = now_ns - deadline_ns;
+
+    if (late_ns < 0)
+        return 0;
+    if (late_ns < STOOD_STILL_NS)
+        return LOOK_NS;
+    return late_ns < timeout_ns ? late_ns : timeout_ns;
 }

@@ -37,6 +37,7 @@ struct session {
     int64_t reopen_ns; /* no attempt before */
     uint64_t failures; /* in a row: attempts in vain, and sessions that did not last */
     int64_t opened_ns, idle_since_ns, asked_ns, deadline_ns;
+    bool looked; /* that deadline has passed, and was put off because of us */
 
     /* The log's last word about it: told once per change and not once per attempt. */
     bool told_closed;
@@ -313,6 +314,7 @@ static void try_open(struct session *s)
     }
     s->stage = SESSION_OPENING;
     s->deadline_ns = now_ns + s->place.server->timeout_ns;
+    s->looked = false;
     s->login_set = endpoint_set_ref(s->place.set);
     s->login = login_start(&start, &reason, text, sizeof text);
     if (!s->login) {
@@ -375,9 +377,25 @@ static void check(struct session *s)
 {
     s->asked_ns = clock_monotonic_ns();
     s->deadline_ns = s->asked_ns + s->place.server->timeout_ns;
+    s->looked = false;
     arm(s, s->deadline_ns);
     login_check(s->login);
     advance(s);
+}
+
+/* The answer may have come while we stood still. True: the loop looks at its sockets first. */
+static bool look_again(struct session *s)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    int64_t more_ns =
+        s->looked ? 0 : schedule_second_look(s->deadline_ns, s->place.server->timeout_ns, now_ns);
+
+    if (more_ns == 0)
+        return false;
+    s->looked = true;
+    s->deadline_ns = now_ns + more_ns;
+    arm(s, s->deadline_ns);
+    return true;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -389,7 +407,7 @@ static void on_timer(uv_timer_t *timer)
             try_open(s);
     } else if (s->stage == SESSION_OPEN && !login_checking(s->login)) {
         check(s);
-    } else {
+    } else if (!look_again(s)) {
         login_abort(s->login, INTERNAL_NONE);
         advance(s);
     }

@@ -302,9 +302,25 @@ static void test_caps_on_new_connections(void **state)
     caps_deinit(&caps);
 }
 
+/* A deadline that passed while the process stood still. */
+static void test_a_second_look(void **state)
+{
+    const int64_t timeout_ns = 5 * NS_PER_S, deadline_ns = 100 * NS_PER_S;
+
+    (void)state;
+    assert_int_equal(schedule_second_look(deadline_ns, timeout_ns, deadline_ns - 1), 0);
+    assert_true(schedule_second_look(deadline_ns, timeout_ns, deadline_ns) <= 10 * NS_PER_MS);
+    assert_true(schedule_second_look(deadline_ns, timeout_ns, deadline_ns) > 0);
+    assert_int_equal(schedule_second_look(deadline_ns, timeout_ns, deadline_ns + NS_PER_S),
+                     NS_PER_S);
+    assert_int_equal(schedule_second_look(deadline_ns, timeout_ns, deadline_ns + 60 * NS_PER_S),
+                     timeout_ns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_second_look),
         cmocka_unit_test(test_a_server_keeps_its_moment),
         cmocka_unit_test(test_servers_spread_over_the_interval),
         cmocka_unit_test(test_turns_left_out_are_counted),

@@ -32,3 +32,10 @@ int64_t schedule_backoff(enum probe_kind kind, enum fault_class class, int64_t i
  * that did not last: 1 s, doubling to 60 s, from half to the whole of that by `dice`, which may be
  * any number, so that those that fell together do not come back together. */
 int64_t schedule_reopen(uint64_t failures, uint64_t dice);
+
+/* A deadline has passed. The answer may have come in time and not have been read, because this
+ * process did not run meanwhile: stopped, suspended, or without a turn on a busy machine. How much
+ * longer to wait, once: long enough to read what is there; if we are so late that we must have
+ * stood still, as long as that was, at most the whole timeout, because then the rest of the
+ * conversation has not taken place either. 0: it is not over yet. */
+int64_t schedule_second_look(int64_t deadline_ns, int64_t timeout_ns, int64_t now_ns);
