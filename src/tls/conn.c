@@ -173,10 +173,11 @@ static void on_message(int written, int version, int type, const void *bytes, si
 static bool still_judged(const struct tls_conn *c, const unsigned char id[32])
 {
     const struct chain_memory *m = c->memory;
+    int64_t now_s = clock_realtime_ns() / NS_PER_S;
 
     return m->chain && memcmp(m->chain->id, id, 32) == 0 &&
-           m->trust_generation == trust_generation(c->trust) &&
-           clock_realtime_ns() / NS_PER_S < m->valid_until_s;
+           m->trust_generation == trust_generation(c->trust) && now_s >= m->judged_at_s &&
+           now_s < m->valid_until_s;
 }
 
 int conn_on_certificate(X509_STORE_CTX *ctx, void *unused)
@@ -326,11 +327,22 @@ static void socket_failed(struct tls_conn *c)
         c->end = END_ERRNO;
 }
 
+/* OpenSSL ran out of it, which is no fault of the server's. Empties the queue of errors. */
+static bool ran_out_of_memory(void)
+{
+    bool found = false;
+
+    for (unsigned long error; (error = ERR_get_error()) != 0;)
+        found = found || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    return found;
+}
+
 static enum tls_want failed(struct tls_conn *c, int ssl_error)
 {
     unsigned long error = ERR_peek_last_error();
     int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
 
+    c->no_memory = ran_out_of_memory() || c->no_memory;
     if (c->alert >= 0) {
         c->end = END_ALERT;
     } else if (ssl_error == SSL_ERROR_ZERO_RETURN) {
@@ -345,7 +357,6 @@ static enum tls_want failed(struct tls_conn *c, int ssl_error)
                 c->reason = reasons[i].reason;
         }
     }
-    ERR_clear_error();
     return TLS_FAILED;
 }
 

@@ -243,6 +243,7 @@ bool judge_chain(X509_STORE_CTX *ctx, const struct server *server, const unsigne
         memory->anchors = build_anchors(ctx, X509_STORE_CTX_get_num_untrusted(ctx));
     else if (v.chain_code == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT && v.chain_errors == 1)
         memory->anchors = build_anchors(ctx, 0); /* nothing amiss but that it vouches for itself */
+    memory->judged_at_s = now_s;
     memory->valid_until_s = next_change(memory->chain, now_s);
     return true;
 }

@@ -24,7 +24,8 @@ struct chain_memory {
     struct pem *anchors;
     struct judgement judgement;
     uint64_t trust_generation;
-    int64_t valid_until_s; /* Unix time at which it must be judged again */
+    int64_t judged_at_s;   /* Unix time: judged again when the clock is before that … */
+    int64_t valid_until_s; /* … or has come to this */
 };
 void chain_memory_deinit(struct chain_memory *memory);
 
