@@ -48,7 +48,8 @@ class Dns:
             answer = self._answer(question)
             time.sleep(self.delay)
             if answer:
-                self._socket.sendto(answer, client)
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    self._socket.sendto(answer, client)
 
     def _answer(self, question):
         labels, at = [], 12
