@@ -3,8 +3,8 @@
 
 #include "pgtls/base/clock.h"
 
-/* A loop that is this late was not merely busy. */
-#define STOOD_STILL_NS (250 * NS_PER_MS)
+/* A loop that is this late was not merely busy, or out of turn for a moment. */
+#define STOOD_STILL_NS NS_PER_S
 #define LOOK_NS        (2 * NS_PER_MS)
 
 #define INSPECT_FACTOR   4
