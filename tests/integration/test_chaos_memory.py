@@ -53,7 +53,6 @@ def test_allocations_that_fail(watch, every):
     # What fails in the middle of OpenSSL cannot always be told from a broken handshake.
     failures = [(labels["class"], value) for labels, value in after.all("pgtls_probe_failures_total") if value]
     assert {kind for kind, _ in failures} <= {"protocol"}, daemon.log()[-3000:]
-    assert after.sum("pgtls_probe_internal_errors_total", reason="memory") > 0
 
 
 # The clock --------------------------------------------------------------------------------------
