@@ -72,8 +72,10 @@ __attribute__((noinline)) void wipe_registers(void)
 #define MAX_WIPED ((size_t)64 * 1024)
 
 /* glibc's own, behind the names that we take. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl*): glibc's names */
 extern void __libc_free(void *memory);
 extern void *__libc_realloc(void *memory, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl*) */
 
 void free(void *memory)
 {

@@ -300,7 +300,6 @@ static bool refuse_split_password(struct dsn_reader *r, const char *authority)
 static bool parse_uri(struct dsn_reader *r, const char *at)
 {
     const char *whole = r->start, *authority = at;
-    struct piece database = {NULL, 0};
 
     if (!parse_credentials(r, &at) || (at == authority && !refuse_split_password(r, authority)))
         return false;
@@ -308,7 +307,8 @@ static bool parse_uri(struct dsn_reader *r, const char *at)
         return false;
     r->start = whole;
     if (*at == '/') {
-        database = (struct piece){at + 1, strcspn(at + 1, "?")};
+        const struct piece database = {at + 1, strcspn(at + 1, "?")};
+
         at = database.at + database.len;
         if (!store_piece(r, "dbname", database))
             return false;

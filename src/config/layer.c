@@ -261,28 +261,29 @@ void read_layer(const struct reader *r, const struct yaml_node *map, enum level 
     }
 }
 
-static void read_dsn_param(struct input *in, const struct dsn_param *param)
+static void read_dsn_param(const struct input *dsn, const struct dsn_param *param)
 {
     const struct dsn_keyword *keyword = dsn_keyword(param->key);
+    struct input in = *dsn;
     char what[64];
     struct setting *to;
 
     if (param->value[0] == '\0')
         return; /* libpq takes its default */
     snprintf(what, sizeof what, "dsn: %s", param->key);
-    in->what = what;
-    in->key = find_dsn_key(param->key);
-    in->text = param->value;
-    in->len = strlen(param->value);
+    in.what = what;
+    in.key = find_dsn_key(param->key);
+    in.text = param->value;
+    in.len = strlen(param->value);
     if (keyword->fate == DSN_REFUSED) {
-        refuse(in, "%s", keyword->note);
+        refuse(&in, "%s", keyword->note);
     } else if (keyword->fate == DSN_IGNORED) {
         if (!keyword->harmless || strcmp(keyword->harmless, param->value) != 0)
-            report_warning(in->reader->report, in->at, "%s: ignored; %s", what, keyword->note);
+            report_warning(in.reader->report, in.at, "%s: ignored; %s", what, keyword->note);
     } else {
-        to = claim(in);
+        to = claim(&in);
         if (to)
-            read_value(in, to);
+            read_value(&in, to);
     }
 }
 

@@ -7,4 +7,4 @@
 bool resolve_module(struct building *b, struct endpoint_source *source, struct server *server);
 
 /* Adds the endpoint and its servers, or reports why it cannot be. */
-void resolve_endpoint(struct building *b, const struct endpoint_source *source);
+void resolve_endpoint(struct building *b, const struct endpoint_source *outer);

@@ -37,8 +37,10 @@ static struct list split(struct building *b, const char *text)
             list.items = NULL;
         text += len + 1;
     }
-    if (!list.items)
+    if (!list.items) {
         building_no_memory(b);
+        list.n = 0;
+    }
     return list;
 }
 

@@ -91,6 +91,8 @@ static bool read_words(const struct input *in, struct setting *to, take_word *ta
         return false;
     }
     *expect = (struct expect){.text = NULL};
+    if (!in->node)
+        return refuse(in, "a word or a list of them is needed");
     if (is_list && in->node->n == 0)
         return refuse(in, "an empty list; name what is expected, or leave the key out");
     for (const struct yaml_entry *e = is_list ? in->node->first : &single; e; e = e->next) {

@@ -16,7 +16,7 @@ static bool depend_on(const struct input *in, const char *path)
     struct dependency *dependency = arena_alloc(in->reader->arena, sizeof *dependency);
     struct setting unused = {0};
 
-    if (!keep_text(in, &unused, dependency ? path : NULL))
+    if (!keep_text(in, &unused, dependency ? path : NULL) || !dependency)
         return false;
     *dependency = (struct dependency){path, *in->reader->depends_on};
     *in->reader->depends_on = dependency;

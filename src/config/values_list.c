@@ -18,10 +18,11 @@ static bool each_item(const struct input *in, size_t max, size_t size, void **it
                       bool (*read)(const struct input *item, void *to))
 {
     bool is_list = in->node && in->node->kind == YAML_LIST;
+    bool is_text = in->node && in->node->kind == YAML_TEXT;
     const struct yaml_entry single = {.value = in->node};
     size_t wanted = is_list ? in->node->n : 1;
 
-    if (!in->node || (!is_list && in->node->kind != YAML_TEXT))
+    if (!is_list && !is_text)
         return refuse(in, "a list is needed");
     if (wanted == 0)
         return refuse(in, "an empty list; leave the key out");

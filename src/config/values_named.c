@@ -110,7 +110,7 @@ static bool read_named(const struct input *in, struct setting *to, size_t max, c
     if (in->node->n > max)
         return refuse(in, "%zu %s; at most %zu are allowed", in->node->n, in->key->name, max);
     texts = arena_alloc(in->reader->arena, in->node->n * sizeof *texts);
-    if (!keep_text(in, to, texts ? "" : NULL))
+    if (!keep_text(in, to, texts ? "" : NULL) || !texts)
         return false;
     for (const struct yaml_entry *e = in->node->first; e; e = e->next) {
         struct input name = *in;

@@ -485,10 +485,12 @@ struct http_server *http_server_start(const struct http_options *options, struct
 void http_server_stop(struct http_server *server, int64_t grace_ns)
 {
     int fds[MAX_ADDRESSES];
+    size_t n;
 
     if (!server)
         return;
-    for (size_t i = 0; i < server->n; i++) {
+    n = server->n;
+    for (size_t i = 0; i < n; i++) {
         fds[i] = MHD_quiesce_daemon(server->served[i].daemon);
         if (fds[i] >= 0 && !server->served[i].listener.adopted)
             shutdown(fds[i], SHUT_RDWR); /* closed below, when no thread can use it any more */
@@ -497,7 +499,7 @@ void http_server_stop(struct http_server *server, int64_t grace_ns)
     if (server->options.web)
         web_close(server->options.web); /* nobody may be left suspended */
     clients_wait(server->clients, grace_ns);
-    for (size_t i = 0; i < server->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         MHD_stop_daemon(server->served[i].daemon);
         knock_deinit(&server->served[i].knock);
         if (fds[i] >= 0)

@@ -292,7 +292,6 @@ void promise_add_found(struct buf *to, enum promise promise, const struct promis
         add_file_found(to, f);
         break;
     case PROMISE_SAME_CERTIFICATE:
-        break;
     case PROMISE_COUNT:
         break;
     }

@@ -21,7 +21,7 @@ struct probe *side_start(struct side *side, const struct probe_host *host, struc
 
     if (side->left == 0)
         return NULL;
-    side->leg = side->left & BIT(LEG_PLAIN) ? LEG_PLAIN : LEG_TLS;
+    side->leg = (side->left & BIT(LEG_PLAIN)) != 0 ? LEG_PLAIN : LEG_TLS;
     side->server = sslmode_side_server(s, side->leg);
     side->running = true;
     p = probe_start(host, PROBE_INSPECT, set, &side->server, &side->learned, owner);

@@ -149,7 +149,7 @@ static void sans_text(const X509 *x, char *to, size_t size)
         if (len == 0)
             continue;
         if (at + len + 2 + sizeof "…" > size) {
-            at += (size_t)snprintf(to + at, size - at, "…");
+            snprintf(to + at, size - at, "…");
             break;
         }
         at += (size_t)snprintf(to + at, size - at, "%s%s", at ? ", " : "", one);

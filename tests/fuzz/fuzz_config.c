@@ -7,9 +7,11 @@
 
 #include "target.h"
 
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl*): what LSan calls */
 const char *__lsan_default_suppressions(void);
 
 /* libfyaml 0.7 itself forgets a page after some syntax errors inside quotes. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl*) */
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libfyaml";

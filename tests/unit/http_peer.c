@@ -237,7 +237,8 @@ static void route(struct client *c, const char *head)
     char target[512] = "";
     const char *path = target, *slashes;
 
-    sscanf(head, "GET %511s", target);
+    if (sscanf(head, "GET %511s", target) != 1)
+        target[0] = '\0';
     slashes = strstr(target, "://");
     if (slashes)
         path = strchr(slashes + 3, '/');

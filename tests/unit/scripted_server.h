@@ -41,5 +41,6 @@ struct server_thread {
 /* A listening socket on a port of the kernel's choice, which is returned. */
 uint16_t listen_on_loopback(int *listener);
 
-/* The thread's function: accepts one client and plays the script. */
-void *serve(void *server_thread);
+/* The thread's function: accepts one client and plays the script; its argument is a server_thread.
+ */
+void *serve(void *argument);

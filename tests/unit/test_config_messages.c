@@ -2,6 +2,7 @@
 #include "config_world.h"
 
 #include "pgtls/base/buf.h"
+#include "pgtls/config/dsn.h"
 
 #include <stdlib.h>
 
@@ -371,11 +372,28 @@ static void test_all_errors_of_a_file_at_once(void **state)
     free(expected);
 }
 
+/* layer.c relies on it. */
+static void test_every_used_keyword_of_libpq_has_a_key(void **state)
+{
+    const struct dsn_keyword *all;
+    size_t n = dsn_keywords(&all);
+    char text[128];
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].fate != DSN_USED)
+            continue;
+        snprintf(text, sizeof text, "clusters: [{name: c, dsn: \"host=h %s=1\"}]", all[i].name);
+        endpoint_set_unref(load(text)); /* good or not, it is judged as a value */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_mistake_has_its_message),
         cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_every_used_keyword_of_libpq_has_a_key),
         cmocka_unit_test(test_a_misspelt_host_is_one_mistake),
         cmocka_unit_test(test_inherited_mistake_is_said_once),
         cmocka_unit_test(test_messages_are_bounded_and_counted),

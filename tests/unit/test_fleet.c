@@ -386,7 +386,8 @@ static void test_new_bounds_restart_the_histograms(void **state)
 static enum state endpoint_of(enum require require, enum state a, enum state b)
 {
     struct server servers[] = {fixture_server("c", "e", "a:1"), fixture_server("c", "e", "b:1")};
-    enum state states[] = {a, b}, result;
+    const enum state states[] = {a, b};
+    enum state result;
     struct fleet *fleet = fleet_new();
     struct fleet_view *view;
 

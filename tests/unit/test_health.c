@@ -82,7 +82,7 @@ static void test_status_of_a_selection(void **state)
 /* Two servers that promise to take writes; `recovery` is what each answers. */
 static struct answer ask_writers(enum verdict first, enum verdict second, enum require require)
 {
-    enum verdict recovery[2] = {first, second};
+    const enum verdict recovery[2] = {first, second};
     struct server servers[2] = {fixture_server("c", "write", "a:1"),
                                 fixture_server("c", "write", "b:1")};
     struct fleet *fleet = fleet_new();

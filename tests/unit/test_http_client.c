@@ -435,7 +435,6 @@ struct chain {
     struct world *w;
     struct http_fetch *other;
     unsigned left, calls;
-    struct seen last;
 };
 
 static void on_link(void *context, const struct http_answer *a)
