@@ -3,7 +3,6 @@
 
   tests/coverage.py [LABEL…]    builds the preset test-coverage, runs the tests with these labels (unit, if none is
                                 named; unit integration for all), prints every file and every room
-  … --write                     and puts the table of rooms into docs/coverage.md
 
 Counters are clang's own (source based): a branch is a condition in the source, taken or not, and not one that the
 compiler made. Processes that end by a signal, or in the sandbox, count like any other (cmake/ProjectHardening.cmake).
@@ -19,7 +18,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "test-coverage"
-PAGE = ROOT / "docs" / "coverage.md"
 ROOMS = ["base", "model", "config", "net", "tls", "pg", "probe", "expose", "app"]
 KINDS = ("lines", "branches")
 
@@ -89,23 +87,13 @@ def table(files):
     return "\n".join(lines)
 
 
-def write(text):
-    old = PAGE.read_text(encoding="utf-8")
-    begin, end = "<!-- The table -->\n", "\n<!-- End of the table -->"
-    head, rest = old.split(begin)
-    PAGE.write_text(head + begin + text + end + rest.split(end)[1], encoding="utf-8")
-
-
 def main():
-    labels = [word for word in sys.argv[1:] if not word.startswith("--")] or ["unit"]
-    measure(labels)
+    measure(sys.argv[1:] or ["unit"])
     files = summary()
     for name, counts in sorted(files.items(), key=lambda item: item[1]["branches"][0] / max(item[1]["branches"][1], 1)):
         print(f"{name:40} lines {percent(*counts['lines']):>8}  branches {percent(*counts['branches']):>8} "
               f"of {counts['branches'][1]}")
     print(table(files))
-    if "--write" in sys.argv:
-        write(table(files))
 
 
 if __name__ == "__main__":

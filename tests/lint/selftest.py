@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import analyze  # noqa: E402
 import calls  # noqa: E402
 import dashboard_lint  # noqa: E402
 import doc_pages  # noqa: E402
@@ -121,6 +122,39 @@ class SourceLints(unittest.TestCase):
         self.assertEqual([], findings(doc_pages.check, {
             **index, "docs/a.md": "## `b`: c d/e_f\n## G\n## G\n[x](#b-c-de_f) [x](#g-1) [x](https://b.example/#c)\n"
                                   "  ```\n  [x](nowhere.md)\n  ```\n"}))
+
+
+class Analyses(unittest.TestCase):
+    """One bug for each analyzer, and the file without it."""
+    BAD = {
+        "tidy": "#include <stdlib.h>\nint f(int n);\nint f(int n)\n{\n    int *p = NULL;\n    return n ? *p : 0;\n}\n",
+        "gcc": "#include <stdlib.h>\nint f(void);\nint f(void)\n{\n    char *p = malloc(9);\n    return p != 0;\n}\n",
+        "cppcheck": "int f(void);\nint f(void)\n{\n    const int a[2] = {0, 1};\n    return a[2];\n}\n",
+    }
+    GOOD = "int f(int n);\nint f(int n)\n{\n    return n + 1;\n}\n"
+
+    def found(self, tool, text):
+        with tempfile.TemporaryDirectory() as directory:
+            root = Path(directory).resolve()
+            (root / "src").mkdir()
+            (root / "src/a.c").write_text(text, encoding="utf-8")
+            (root / ".clang-tidy").write_text((ROOT / ".clang-tidy").read_text(encoding="utf-8"), encoding="utf-8")
+            (root / "none").write_text("", encoding="utf-8")
+            (root / "compile_commands.json").write_text(json.dumps([{
+                "directory": directory, "file": str(root / "src/a.c"),
+                "command": f"gcc -Wduplicated-cond -Werror -o a.o -c {root}/src/a.c"}]), encoding="utf-8")
+            if tool == "cppcheck":
+                return list(analyze.cppcheck(root, ["src"], root / "none"))
+            if tool == "gcc":
+                return list(analyze.gcc(root, root, ["src"], root / "none"))
+            return list(analyze.tidy(root, root, ["src"]))
+
+    def test_each(self):
+        for tool, word in (("tidy", "core.NullDereference"), ("gcc", "malloc-leak"), ("cppcheck", "arrayIndexOutOfBounds")):
+            result = self.found(tool, self.BAD[tool])
+            self.assertEqual(len(result), 1, result)
+            self.assertTrue(result[0].startswith("src/a.c:") and word in result[0], result)
+            self.assertEqual(self.found(tool, self.GOOD), [])
 
 
 class DashboardLint(unittest.TestCase):

@@ -234,8 +234,8 @@ static int silent_resolver(void)
     assert_non_null(file);
     fprintf(file, "nameserver %s\n", inet_ntoa(address.sin_addr));
     fclose(file);
-    if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-        mount(resolv_conf, "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0)
+    if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
+        mount(resolv_conf, "/etc/resolv.conf", "none", MS_BIND, NULL) == 0)
         return fd;
     close(fd);
     return -1;
