@@ -115,7 +115,7 @@ static void flags_of(const void *memory, char *flags, size_t size)
         if (end && *end == ' ')
             here = (uintptr_t)memory >= first && (uintptr_t)memory < last;
         else if (here && strncmp(line, "VmFlags:", strlen("VmFlags:")) == 0)
-            snprintf(flags, size, "%s", line + strlen("VmFlags:"));
+            snprintf(flags, size, "%.200s", line + strlen("VmFlags:"));
     }
     fclose(smaps);
 }
