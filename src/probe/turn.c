@@ -1,81 +1,108 @@
 /* Turns of logins. */
 #include "turn.h"
 
-static void on_spin(uv_idle_t *spin)
+#include "pgtls/base/clock.h"
+
+#define LEAST_PER_SECOND 50 /* so that few servers need not wait after a start */
+#define ROOM             2  /* times what the intervals ask for */
+#define AT_ONCE          4
+
+static void on_turn(uv_timer_t *timer);
+
+/* --- the pace ----------------------------------------------------------------------------------
+ */
+
+static void drip(struct turns *turns)
 {
-    (void)spin; /* while it is active, the loop does not block: the next turn comes at once */
+    int64_t now_ns = clock_monotonic_ns();
+
+    turns->tokens += turns->per_second * ns_to_seconds(now_ns - turns->filled_ns);
+    turns->filled_ns = now_ns;
+    if (turns->tokens > AT_ONCE)
+        turns->tokens = AT_ONCE;
 }
 
-static bool may_begin(const struct watched *w)
+void turns_set_rate(struct watch_context *c, double per_second)
 {
-    return !w->probe && !w->queued;
+    drip(&c->turns);
+    per_second *= ROOM;
+    c->turns.per_second = per_second > LEAST_PER_SECOND ? per_second : LEAST_PER_SECOND;
 }
+
+/* --- the line ----------------------------------------------------------------------------------
+ */
 
 static struct watched *first_free(const struct turns *turns)
 {
     struct watched *w = turns->first;
 
-    while (w && !may_begin(w))
+    while (w && (w->probe || w->queued))
         w = w->next_in_turn;
     return w;
 }
 
-/* A turn of the loop is over: whoever is the first in line has the next one. Nobody's turn is lost
- * to one that no longer wants it. */
-static void on_turned(uv_check_t *check)
+/* The timer runs while somebody could begin but for the pace. */
+static void arm(struct turns *turns)
 {
-    struct watch_context *c = check->data;
+    double seconds = (1 - turns->tokens) / turns->per_second;
+
+    if (first_free(turns))
+        uv_timer_start(&turns->timer, on_turn, seconds > 0 ? (uint64_t)(seconds * 1e3) + 1 : 0, 0);
+}
+
+/* One after the other, in their order. No turn is lost to one that no longer wants it. */
+static void on_turn(uv_timer_t *timer)
+{
+    struct watch_context *c = timer->data;
     struct turns *turns = &c->turns;
     struct watched *w;
 
-    turns->taken = false;
-    while (!turns->taken && (w = first_free(turns)) != NULL) {
+    drip(turns);
+    while (turns->tokens >= 1 && (w = first_free(turns)) != NULL) {
         turn_leave(w);
-        turns->taken = watched_on_turn(w);
+        if (watched_on_turn(w))
+            turns->tokens--;
     }
-    if (!first_free(turns))
-        uv_idle_stop(&turns->spin);
-    if (!turns->taken)
-        uv_check_stop(check);
+    arm(turns);
 }
 
-/* The next turn of the loop will be noticed. */
-static void look(struct turns *turns)
+static void stand_in_line(struct watched *w)
 {
-    if (!uv_is_active((uv_handle_t *)&turns->check))
-        uv_check_start(&turns->check, on_turned);
+    struct turns *turns = &w->context->turns;
+
+    w->next_in_turn = NULL;
+    w->turn_link = turns->end;
+    *turns->end = w;
+    turns->end = &w->next_in_turn;
+    atomic_fetch_add(&w->context->self->probes_waiting, 1);
 }
 
 void turns_init(struct watch_context *c, uv_loop_t *loop)
 {
     c->turns.end = &c->turns.first;
-    uv_check_init(loop, &c->turns.check);
-    uv_idle_init(loop, &c->turns.spin);
-    c->turns.check.data = c;
+    c->turns.tokens = AT_ONCE;
+    turns_set_rate(c, 0);
+    uv_timer_init(loop, &c->turns.timer);
+    c->turns.timer.data = c;
 }
 
 void turns_close(struct watch_context *c)
 {
-    uv_close((uv_handle_t *)&c->turns.check, NULL);
-    uv_close((uv_handle_t *)&c->turns.spin, NULL);
+    uv_close((uv_handle_t *)&c->turns.timer, NULL);
 }
 
 bool turn_take(struct watched *w)
 {
     struct turns *turns = &w->context->turns;
 
-    look(turns);
-    if (!turns->taken && !turns->first) {
-        turns->taken = true;
+    drip(turns);
+    if (turns->tokens >= 1 && !first_free(turns)) {
+        turn_leave(w);
+        turns->tokens--;
         return true;
     }
-    if (!w->turn_link) {
-        w->next_in_turn = NULL;
-        w->turn_link = turns->end;
-        *turns->end = w;
-        turns->end = &w->next_in_turn;
-        atomic_fetch_add(&w->context->self->probes_waiting, 1);
-    }
+    if (!w->turn_link)
+        stand_in_line(w);
     turn_wake(w);
     return false;
 }
@@ -99,8 +126,8 @@ void turn_wake(struct watched *w)
 {
     struct turns *turns = &w->context->turns;
 
-    if (!w->turn_link || !may_begin(w))
-        return;
-    look(turns);
-    uv_idle_start(&turns->spin, on_spin);
+    if (w->turn_link && !uv_is_active((uv_handle_t *)&turns->timer)) {
+        drip(turns);
+        arm(turns);
+    }
 }

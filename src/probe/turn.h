@@ -1,15 +1,17 @@
 #pragma once
-/* Who may begin a login now: one per turn of the worker's loop, first come, first served.
+/* Who may begin a login now: first come, first served, at a pace.
  *
- * A login is ten times the work of an inspect. Begun all at once, a thousand of them share the
- * processor, so that each takes as long as all, and each holds its connection for as long. One per
- * turn adapts by itself: a turn lasts as long as the answers that came in take to be worked off, so
- * where servers are far the turns are short and many are in flight, and where the processor is what
- * everybody waits for, few are. A server that hangs takes no turn but its first. */
+ * A login is ten times the work of an inspect. Of many that are begun at once each takes as long as
+ * all of them, holds its connection for as long, and holds up the inspects that fall due. So they
+ * begin one after the other, at twice the rate that their intervals ask for: a pile of them wears
+ * off, and what is in flight is what the servers' distance makes it. */
 #include "watched.h"
 
 void turns_init(struct watch_context *context, uv_loop_t *loop);
 void turns_close(struct watch_context *context);
+
+/* How many logins per second the intervals of this worker's servers ask for. */
+void turns_set_rate(struct watch_context *context, double per_second);
 
 /* A login of this server is due. True: it begins now. False: it stands in line, and
  * watched_on_turn is called when its turn has come. */

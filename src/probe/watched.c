@@ -58,7 +58,6 @@ static void set_next(struct watched *w, enum probe_kind kind, int64_t now_ns)
 {
     uint64_t hash = str_hash(w->server->key_hash, probe_kind_name(kind));
     struct slot *slot = &w->slots[kind];
-
     int64_t base_ns = base_interval_ns(w, kind);
 
     atomic_fetch_add(
@@ -399,16 +398,27 @@ static void on_finished(struct probe *p, void *owner)
 /* --- life ---------------------------------------------------------------------------------------
  */
 
-/* When the first probes are due. */
+/* Spread over a whole interval, the first has the moment that all others will have: else it would
+ * be followed too soon, or too late, and a fleet's by all of them. */
+static int64_t first_due_ns(const struct watched *w, enum probe_kind kind, int64_t from_ns,
+                            int64_t spread_ns)
+{
+    uint64_t hash = str_hash(w->server->key_hash, probe_kind_name(kind));
+
+    if (spread_ns == base_interval_ns(w, kind))
+        return schedule_next(hash, spread_ns, from_ns);
+    return from_ns + (int64_t)(hash % (uint64_t)spread_ns);
+}
+
+/* When the first probes are due. Logins that are spread begin when all inspects have. */
 static void set_first(struct watched *w, struct spread spread, int64_t now_ns)
 {
-    uint64_t hash = w->server->key_hash;
-
-    w->slots[PROBE_INSPECT].due_ns = now_ns + (int64_t)(hash % (uint64_t)spread.inspect_ns);
+    w->secret_seen = secret_generation(w->server); /* nothing has changed since a failure */
+    w->slots[PROBE_INSPECT].due_ns = first_due_ns(w, PROBE_INSPECT, now_ns, spread.inspect_ns);
     w->slots[PROBE_LOGIN].due_ns = now_ns;
     if (spread.login_ns > 0)
-        w->slots[PROBE_LOGIN].due_ns +=
-            (int64_t)(str_hash(hash, probe_kind_name(PROBE_LOGIN)) % (uint64_t)spread.login_ns);
+        w->slots[PROBE_LOGIN].due_ns =
+            first_due_ns(w, PROBE_LOGIN, now_ns + spread.inspect_ns, spread.login_ns);
 }
 
 struct watched *watched_new(struct watch_context *context, struct server_state *state,

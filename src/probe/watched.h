@@ -59,9 +59,9 @@ struct queue {
 /* Logins that wait for their turn, see turn.h. */
 struct turns {
     struct watched *first, **end;
-    bool taken;       /* a login has begun in this turn of the loop */
-    uv_check_t check; /* tells the end of a turn, while that matters */
-    uv_idle_t spin;   /* keeps the loop turning while somebody could begin */
+    double per_second, tokens;
+    int64_t filled_ns;
+    uv_timer_t timer;
 };
 
 /* What the watched servers of one worker share. */

@@ -96,6 +96,7 @@ static void take_view(struct worker *w, struct fleet_view *view)
 {
     struct watched **next = calloc(view->n ? view->n : 1, sizeof *next);
     size_t n = 0;
+    double logins_per_second = 0;
 
     if (!next) {
         LOG(ERROR, "Out of memory: the new configuration is not watched", {NULL, NULL});
@@ -110,6 +111,8 @@ static void take_view(struct worker *w, struct fleet_view *view)
 
         if (!is_ours(w, s))
             continue;
+        if (s->login)
+            logins_per_second += 1 / ns_to_seconds(s->login_interval_ns);
         known = find(w, view->servers[i]);
         if (known)
             watched_update(known, view->set, s, first_spread(w, view, s));
@@ -131,6 +134,7 @@ static void take_view(struct worker *w, struct fleet_view *view)
     w->n_watched = n;
     fleet_view_unref(w->view);
     w->view = view;
+    turns_set_rate(&w->context, logins_per_second);
     queue_run(&w->context); /* the caps may have grown */
 }
 

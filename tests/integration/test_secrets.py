@@ -319,7 +319,7 @@ def test_many_iterations_of_scram_make_nobody_else_late(lab, trust, exporter, sl
 
 def test_it_ends_while_a_login_computes(trust, exporter, slow_scram):
     daemon = exporter(one_cluster({f"e{i}": endpoint_of(slow_scram, user="u_many", dbname="app", password="dear",
-                                                        timeout="500ms") for i in range(4)},
+                                                        timeout="200ms") for i in range(4)},
                                   {"sslrootcert": str(trust.root_file)}))
     daemon.until(lambda m: m.sum("pgtls_probe_failures_total", probe="login") >= 4, 30)
     faults = {labels["fault"] for labels, _ in daemon.scrape().all("pgtls_fault_active", probe="login")}

@@ -1,5 +1,7 @@
-/* Who may begin a login: one per turn of the loop, first come, first served. */
+/* Who may begin a login: first come, first served, at a pace. */
 #include "turn.h"
+
+#include "pgtls/base/clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +10,9 @@
 
 #include <cmocka.h>
 
-#define MANY 4
+#define AT_ONCE 4 /* as src/probe/turn.c has it */
+#define MANY    (AT_ONCE + 4)
+#define LEAST   50 /* per second, whatever the intervals */
 
 static struct watch_context context;
 static struct self self;
@@ -52,45 +56,59 @@ static int tear_down(void **state)
     return uv_loop_close(&loop);
 }
 
-static void turn(const char *expected)
+/* Some begin at once, e to h stand in line. */
+static void all_want(void)
 {
-    uv_run(&loop, UV_RUN_NOWAIT);
+    for (int i = 0; i < AT_ONCE; i++)
+        assert_true(turn_take(&servers[i]));
+    for (int i = AT_ONCE; i < MANY; i++)
+        assert_false(turn_take(&servers[i]));
+    assert_int_equal(self.probes_waiting, MANY - AT_ONCE);
+}
+
+/* Until nobody can begin any more. */
+static void run(const char *expected)
+{
+    uv_run(&loop, UV_RUN_DEFAULT);
     assert_string_equal(begun, expected);
 }
 
-/* The first begins at once, the others in turns, also while nothing else moves the loop. */
-static void test_one_per_turn_in_order(void **state)
+static void test_in_order_at_a_pace(void **state)
+{
+    int64_t before_ns = clock_monotonic_ns();
+
+    (void)state;
+    all_want();
+    assert_false(turn_take(&servers[0])); /* behind those who wait */
+    assert_false(turn_take(&servers[5])); /* it has its place */
+    run("efgha");
+    assert_true(clock_monotonic_ns() - before_ns >= 5 * NS_PER_S / LEAST);
+    assert_int_equal(self.probes_waiting, 0);
+}
+
+/* Twice what the intervals ask for, so that a pile wears off. */
+static void test_many_servers_have_a_quicker_pace(void **state)
 {
     (void)state;
-    assert_true(turn_take(&servers[0]));
-    for (int i = 1; i < MANY; i++)
-        assert_false(turn_take(&servers[i]));
-    assert_int_equal(self.probes_waiting, MANY - 1);
-    turn("b");
-    assert_false(turn_take(&servers[0])); /* behind those who wait */
-    turn("bc");
-    turn("bcd");
-    turn("bcda");
-    turn("bcda");
-    assert_int_equal(self.probes_waiting, 0);
-    assert_false(uv_loop_alive(&loop)); /* nobody waits: the loop may sleep */
-    assert_true(turn_take(&servers[2]));
+    all_want();
+    assert_int_equal((int)context.turns.per_second, LEAST);
+    turns_set_rate(&context, LEAST);
+    assert_int_equal((int)context.turns.per_second, 2 * LEAST);
+    turns_set_rate(&context, 0.1);
+    assert_int_equal((int)context.turns.per_second, LEAST);
+    run("efgh");
 }
 
 static void test_who_leaves_is_not_called(void **state)
 {
     (void)state;
-    assert_true(turn_take(&servers[0]));
-    for (int i = 1; i < MANY; i++)
-        assert_false(turn_take(&servers[i]));
-    turn_leave(&servers[1]);
-    turn_leave(&servers[3]);
-    turn_leave(&servers[3]);
-    assert_int_equal(self.probes_waiting, 1);
-    assert_false(turn_take(&servers[1])); /* anew, at the end */
-    turn("c");
-    turn("cb");
-    assert_int_equal(self.probes_waiting, 0);
+    all_want();
+    turn_leave(&servers[4]);
+    turn_leave(&servers[6]);
+    turn_leave(&servers[6]);
+    assert_int_equal(self.probes_waiting, 2);
+    assert_false(turn_take(&servers[4])); /* anew, at the end */
+    run("fhe");
 }
 
 /* Whose inspect is in flight keeps its place, and holds up nobody. */
@@ -99,36 +117,29 @@ static void test_the_busy_are_passed_over(void **state)
     struct probe probe = {0};
 
     (void)state;
-    assert_true(turn_take(&servers[0]));
-    assert_false(turn_take(&servers[1]));
-    assert_false(turn_take(&servers[2]));
-    servers[1].probe = &probe;
-    turn("c");
-    turn("c");
-    assert_false(uv_loop_alive(&loop)); /* it is not waited for by turning round and round */
-    assert_false(turn_take(&servers[3]));
-    servers[1].probe = NULL;
-    turn_wake(&servers[1]);
-    turn("cb");
-    turn("cbd");
+    servers[5].probe = &probe;
+    all_want();
+    run("egh"); /* and is not waited for by looking again and again */
+    servers[5].probe = NULL;
+    turn_wake(&servers[5]);
+    run("eghf");
 }
 
 /* A turn that somebody no longer wants is the next one's. */
 static void test_no_turn_is_lost(void **state)
 {
     (void)state;
-    assert_true(turn_take(&servers[0]));
-    for (int i = 1; i < MANY; i++)
-        assert_false(turn_take(&servers[i]));
-    unwilling = "bc";
-    turn("d");
+    all_want();
+    unwilling = "eg";
+    run("fh");
     assert_int_equal(self.probes_waiting, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_one_per_turn_in_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_in_order_at_a_pace, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_servers_have_a_quicker_pace, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_who_leaves_is_not_called, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_busy_are_passed_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_turn_is_lost, set_up, tear_down),
