@@ -238,4 +238,5 @@ def test_hangups_in_a_row_are_answered_together(exporter):
     assert daemon.request("POST", "/-/reload").status == 200
     answered = daemon.log().count("Configuration loaded")
     time.sleep(1)
-    assert daemon.log().count("Configuration loaded") <= answered + 1
+    # One for signals that came meanwhile, one whose line was still on its way out.
+    assert daemon.log().count("Configuration loaded") <= answered + 2
