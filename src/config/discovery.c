@@ -147,11 +147,13 @@ static void read_source(struct loading *l, const struct layer *item, enum discov
     const struct kind *k = &kinds[kind];
     const struct yaml_node *node = item->slots[k->slot].node;
     size_t errors = l->report.messages->errors;
+    struct reader reader = l->building.reader;
     struct layer source = {.bad = false};
 
     if (!expect_kind(l, node, YAML_MAP, k->name, k->example))
         return;
-    read_layer(&l->building.reader, node, k->level, &source);
+    reader.literal = true; /* there is no endpoint that a placeholder could stand for */
+    read_layer(&reader, node, k->level, &source);
     source.bad = l->report.messages->errors > errors;
     if (!take_items(l, &source, k->items, d) && !source.bad)
         report_error(&l->report, node->at, "%s: write for example %s", k->name, k->example);

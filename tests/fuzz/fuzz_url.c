@@ -7,8 +7,9 @@
 #include <curl/curl.h>
 #include <string.h>
 
-/* What stands for a secret here: it can be written in any part of a URL as it is. */
-#define TOKEN "5ECRET"
+/* What stands for a secret here: it can be written in any part of a URL as it is, and is not what
+ * the digits of an escaped byte become with what follows it. */
+#define TOKEN "SECRET"
 
 static bool holds_token(CURLU *url, CURLUPart part)
 {
