@@ -49,7 +49,7 @@ bool passfile_find(const char *bytes, size_t len, const char *const fields[4], c
         const char *next = newline ? newline + 1 : stop, *end = newline ? newline : stop;
         const char *rest = *at == '#' ? NULL : at;
 
-        if (end > at && end[-1] == '\r')
+        while (end > at && end[-1] == '\r')
             end--;
         for (size_t i = 0; i < N_FIELDS && rest; i++)
             rest = match_field(rest, end, fields[i]);
