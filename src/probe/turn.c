@@ -3,8 +3,8 @@
 
 #include "pgtls/base/clock.h"
 
-#define LEAST_PER_SECOND 50 /* so that few servers need not wait after a start */
-#define ROOM             2  /* times what the intervals ask for */
+#define LEAST_PER_SECOND 100 /* twice what first logins ask for (worker.c) */
+#define ROOM             2   /* times what the intervals ask for */
 #define AT_ONCE          4
 
 static void on_turn(uv_timer_t *timer);

@@ -12,7 +12,7 @@
 
 #define AT_ONCE 4 /* as src/probe/turn.c has it */
 #define MANY    (AT_ONCE + 4)
-#define LEAST   50 /* per second, whatever the intervals */
+#define LEAST   100 /* per second, whatever the intervals */
 
 static struct watch_context context;
 static struct self self;
