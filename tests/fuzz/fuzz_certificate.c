@@ -3,8 +3,8 @@
  * the leaf first. */
 #include "tls.h"
 
+#include "facts.h"
 #include "pgtls/base/str.h"
-#include "target.h"
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
@@ -16,19 +16,6 @@
 static const char *const hosts[] = {"db.example",  "a.b.db.example",       "192.0.2.1",
                                     "2001:db8::1", "::ffff:192.0.2.1",     "",
                                     "*.example",   "xn--bcher-kva.example"};
-
-static void check_facts(const struct certificate *c)
-{
-    check_text(c->subject, sizeof c->subject);
-    check_text(c->issuer, sizeof c->issuer);
-    check_text(c->serial, sizeof c->serial);
-    check_text(c->key, sizeof c->key);
-    check_text(c->signature, sizeof c->signature);
-    check_text(c->sans, sizeof c->sans);
-    require(strlen(c->fingerprint_sha256) == 64);
-    require(strlen(c->public_key_sha256) == 64 || c->public_key_sha256[0] == '\0');
-    require(c->position < POSITION_COUNT);
-}
 
 static void check_chain(const struct chain_memory *memory, const unsigned char id[32], size_t n)
 {

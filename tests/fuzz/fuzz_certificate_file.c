@@ -2,18 +2,7 @@
  * certificate, or what is wrong with it. A private key may stand in it, which nobody is told. */
 #include "pgtls/tls/certificate_file.h"
 
-#include "target.h"
-
-static void check_facts(const struct certificate *c)
-{
-    check_text(c->subject, sizeof c->subject);
-    check_text(c->issuer, sizeof c->issuer);
-    check_text(c->serial, sizeof c->serial);
-    check_text(c->key, sizeof c->key);
-    check_text(c->signature, sizeof c->signature);
-    check_text(c->sans, sizeof c->sans);
-    require(strlen(c->fingerprint_sha256) == 64);
-}
+#include "facts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
