@@ -39,6 +39,7 @@ AIMS = {
     "srv": ["net/srv.c"],
     "target": ["model/probe_target.c", "model/module.c"],
     "text": ["base/str.c", "expose/html.c", "net/address.c"],
+    "trust": ["tls/trust.c"],
     "url": ["net/http_url.c"],
     "web_config": ["config/web_config.c", "config/web_values.c", "expose/web_priority.c"],
     "wire": ["pg/wire.c"],

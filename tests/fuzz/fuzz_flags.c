@@ -20,13 +20,14 @@ static bool is_switch(const char *arg)
     return i < sizeof switches / sizeof *switches;
 }
 
-/* A connection string with a password, and not the value of a flag, of which none is a secret. */
+/* A connection string with a password, and not the value of a flag, of which none is a secret. What
+ * stands before "://" is a scheme, whatever it holds. */
 static bool is_secret(char *const *argv, int i)
 {
-    const char *scheme = strstr(argv[i], "://");
+    const char *scheme = strstr(argv[i], "://"), *first = strstr(argv[i], SECRET);
 
     return argv[i][0] != '-' && (argv[i - 1][0] != '-' || is_switch(argv[i - 1])) && scheme &&
-           strstr(scheme, SECRET);
+           first > scheme;
 }
 
 static void check_said(const char *said, int argc, char *const *argv)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Tries one target for a while, from another seed each time. What makes it fail is printed so that it can be replayed
-from the log alone."""
+"""Tries one target for a while, from the same seed each time: what fails here failed by what was changed, and what only
+luck finds is found by campaign.py. What makes it fail is printed so that it can be replayed from the log alone."""
 
 import argparse
 import secrets
@@ -16,8 +16,9 @@ def main():
     parser.add_argument("target", choices=engine.targets())
     parser.add_argument("--build", type=Path, default=engine.BUILD, help="a build tree of preset fuzz")
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=1, help="0: another one each time")
     options = parser.parse_args()
-    seed = secrets.randbelow(2**31 - 1) + 1
+    seed = options.seed or secrets.randbelow(2**31 - 1) + 1
     with tempfile.TemporaryDirectory(prefix="pgtls-fuzz-") as directory:
         work = Path(directory)
         run = engine.fuzz(options.target, options.seconds, work / "corpus", work / "found", build=options.build, seed=seed)
