@@ -43,21 +43,35 @@ static void forget_backends(struct server_state *s, int64_t now_ns)
     s->n_backends = n;
 }
 
-/* Its place: where it stood, a free one (of nobody), or that of the one heard of longest ago. */
+/* One more place, of nobody; NULL when out of memory. Most servers have one back end: what they do
+ * not need is not kept ready for each. */
+static struct backend_seen *new_place(struct server_state *s)
+{
+    struct backend_seen *grown = realloc(s->backends, (s->n_backends + 1) * sizeof *grown);
+
+    if (!grown)
+        return NULL;
+    s->backends = grown;
+    return &grown[s->n_backends++];
+}
+
+/* Its place: where it stood, a new one (of nobody), or that of the one heard of longest ago. NULL
+ * when out of memory. */
 static struct backend_seen *place_of(struct server_state *s, const char *address)
 {
-    struct backend_seen *oldest = &s->backends[0];
+    struct backend_seen *place = NULL;
 
     for (size_t i = 0; i < s->n_backends; i++) {
         if (strcmp(s->backends[i].address, address) == 0)
             return &s->backends[i];
-        if (s->backends[i].last_monotonic_ns < oldest->last_monotonic_ns)
-            oldest = &s->backends[i];
+        if (!place || s->backends[i].last_monotonic_ns < place->last_monotonic_ns)
+            place = &s->backends[i];
     }
     if (s->n_backends < MAX_BACKENDS)
-        oldest = &s->backends[s->n_backends++];
-    *oldest = (struct backend_seen){.in_recovery = VERDICT_UNKNOWN};
-    return oldest;
+        place = new_place(s);
+    if (place)
+        *place = (struct backend_seen){.in_recovery = VERDICT_UNKNOWN};
+    return place;
 }
 
 /* Since when the one in this place plays the role that it has now. */
@@ -87,18 +101,8 @@ static void summarize(struct server_state *s)
     }
 }
 
-void fold_backend(struct server_state *s, const struct observation *o, int64_t now_ns)
+static void note(struct backend_seen *b, const struct observation *o, int64_t now_ns)
 {
-    struct backend_seen *b;
-
-    if (o->in_recovery == VERDICT_UNKNOWN)
-        return;
-    if (!s->backends)
-        s->backends = calloc(MAX_BACKENDS, sizeof *s->backends);
-    if (!s->backends)
-        return; /* it is one that nobody hears of */
-    forget_backends(s, now_ns);
-    b = place_of(s, o->backend);
     *b = (struct backend_seen){.in_recovery = o->in_recovery,
                                .read_only = o->read_only,
                                .lag_known = o->lag_known,
@@ -107,6 +111,18 @@ void fold_backend(struct server_state *s, const struct observation *o, int64_t n
                                .last_monotonic_ns = now_ns,
                                .counts = true};
     str_copy(b->address, sizeof b->address, o->backend);
+}
+
+void fold_backend(struct server_state *s, const struct observation *o, int64_t now_ns)
+{
+    struct backend_seen *b;
+
+    if (o->in_recovery == VERDICT_UNKNOWN)
+        return;
+    forget_backends(s, now_ns);
+    b = place_of(s, o->backend);
+    if (b) /* else it is one that nobody hears of */
+        note(b, o, now_ns);
     summarize(s);
 }
 

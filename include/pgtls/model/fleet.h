@@ -136,7 +136,7 @@ struct server_state {
     int64_t version_shown_monotonic_ns;
     enum verdict pooler;
 
-    struct backend_seen *backends; /* room for MAX_BACKENDS; NULL until one has answered */
+    struct backend_seen *backends; /* at most MAX_BACKENDS; NULL until one has answered */
     size_t n_backends;
     enum verdict in_recovery; /* YES: one of the back ends is */
     bool lag_known;
