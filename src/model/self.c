@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* A healthy loop starts a probe within a millisecond of its time; seconds mean it is overloaded. */
-const double self_lag_bounds[LAG_BUCKETS] = {0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5};
+const double self_lag_bounds[LAG_BUCKETS] = {0.001, 0.005, 0.01, 0.02, 0.1, 0.25, 1, 5};
 
 static const char *const cap_names[CAP_COUNT] = {
     [CAP_NONE] = "",
