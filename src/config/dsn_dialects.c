@@ -4,7 +4,7 @@
  * else from the drivers' sources and documents: SQLAlchemy (dialects/postgresql), asyncpg
  * (connect_utils.py), pg8000 (README), pgJDBC (PGProperty, SslMode, LibPQFactory, MakeSSL), Npgsql
  * (NpgsqlConnectionStringBuilder, NpgsqlConnector, security.md), pgx, Go's pq, Prisma. */
-#include "dsn_reader.h"
+#include "pgtls/config/dsn_tables.h"
 
 #include "pgtls/base/str.h"
 

@@ -1,5 +1,5 @@
 /* Every keyword that a libpq up to 18 takes in a connection string, and what we do with it. */
-#include "pgtls/config/dsn.h"
+#include "pgtls/config/dsn_tables.h"
 
 #include <string.h>
 
@@ -79,7 +79,7 @@ static const struct dsn_keyword keywords[] = {
     REFUSED("oauth_scope", OAUTH_NOTE),
 };
 #define N_KEYWORDS (sizeof keywords / sizeof *keywords)
-_Static_assert(N_KEYWORDS <= DSN_MAX_PARAMS, "a dsn has room for one value of every keyword");
+_Static_assert(N_KEYWORDS <= DSN_MAX_KEYWORDS, "a dsn has room for one value of every keyword");
 
 const struct dsn_keyword *dsn_keyword(const char *name)
 {

@@ -1,14 +1,17 @@
 #pragma once
-/* Inside the connection string reader: one string being read. dsn.c has the door and libpq's own
- * forms, dsn_foreign.c those of other drivers; both hand every parameter to dsn_take(), which
- * decides by the tables in dsn_dialects.c and dsn_keywords.c what it means here.
+/* Inside the connection string reader: one string being read. dsn_parse.c is the door; dsn_libpq.c
+ * reads libpq's own forms, dsn_foreign.c those of other drivers. Both hand every parameter to
+ * dsn_take(), which decides by the tables in dsn_dialects.c and dsn_keywords.c what it means here.
  *
  * Messages quote nothing of what was written but the name of a parameter that can be nothing else:
  * a password that was not percent-encoded or quoted spills into whatever follows it, so any other
  * piece of the string may be one. They give the byte instead. */
-#include "pgtls/config/dsn.h"
+#include "pgtls/config/dsn_tables.h"
 
 #define DSN_MAX_LATER 8
+
+struct arena;
+struct dsn;
 
 struct dsn_reader {
     /* Of the whole string; positions are counted from it. NULL: they mean none. */
@@ -33,6 +36,12 @@ struct piece {
 bool dsn_fail(const struct dsn_reader *r, const char *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* isspace() of the C locale, which libpq asks. */
+static inline bool dsn_is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* Percent-decoding; NULL with an error. */
 enum dsn_spaces {
     DSN_SPACES_REFUSED, /* as libpq >= 17: those around a piece fall away, inside none may be */
@@ -49,18 +58,17 @@ bool dsn_take_hosts(struct dsn_reader *r, const char *at, const char *list);
 /* What only the whole string tells. */
 bool dsn_finish(struct dsn_reader *r);
 
-/* The forms; `at` is behind the scheme. */
+/* Sets or replaces a parameter; `key` is a keyword's name, so that there are never more of them
+ * than keywords. And takes one away, if it is there. */
+void dsn_set(struct dsn *dsn, const char *key, const char *value);
+void dsn_unset(struct dsn *dsn, const char *key);
+
+/* The forms; `at` is behind the scheme, if there is one. */
+bool dsn_read_words(struct dsn_reader *r, const char *at);
+bool dsn_read_uri(struct dsn_reader *r, const char *at);
 bool dsn_read_sqlalchemy(struct dsn_reader *r, const char *at);
 bool dsn_read_jdbc(struct dsn_reader *r, const char *at);
 bool dsn_read_ado(struct dsn_reader *r, const char *at);
 
 /* Is this text in the form of ADO.NET, "Key=value;Key=value"? */
 bool dsn_is_ado(const char *text);
-
-/* The rule of a parameter in a dialect, NULL when it has none; and whether its name is one of those
- * that change nothing. */
-const struct dsn_rule *dsn_rule(enum dsn_dialect dialect, const char *name, const char *value);
-bool dsn_harmless(enum dsn_dialect dialect, const char *name);
-
-/* The name in the dialect's tables that is nearest to a word, or NULL. */
-const char *dsn_nearest_name(enum dsn_dialect dialect, const char *word);

@@ -4,6 +4,7 @@
 
 #include "pgtls/base/arena.h"
 #include "pgtls/base/str.h"
+#include "pgtls/config/dsn.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,30 +39,6 @@ __attribute__((format(printf, 2, 3))) static bool notice(struct dsn_reader *r, c
     return true;
 }
 
-/* `key` is a keyword's own name, so that there are never more than keywords. */
-static void set(struct dsn *dsn, const char *key, const char *value)
-{
-    const char *name = dsn_keyword(key)->name;
-
-    for (size_t i = 0; i < dsn->n; i++) {
-        if (dsn->params[i].key == name) {
-            dsn->params[i].value = value;
-            return;
-        }
-    }
-    dsn->params[dsn->n++] = (struct dsn_param){name, value};
-}
-
-static void unset(struct dsn *dsn, const char *key)
-{
-    for (size_t i = 0; i < dsn->n; i++) {
-        if (strcmp(dsn->params[i].key, key) == 0) {
-            dsn->params[i] = dsn->params[--dsn->n];
-            return;
-        }
-    }
-}
-
 static bool apply(struct dsn_reader *r, const char *at, const struct dsn_rule *rule,
                   const char *value)
 {
@@ -70,10 +47,10 @@ static bool apply(struct dsn_reader *r, const char *at, const struct dsn_rule *r
     switch (rule->fate) {
     case DSN_TAKEN:
         if (rule->key)
-            set(r->dsn, rule->key, as);
+            dsn_set(r->dsn, rule->key, as);
         return true;
     case DSN_WARNED:
-        set(r->dsn, rule->key, as);
+        dsn_set(r->dsn, rule->key, as);
         return notice(r, "%s: \"%s\": %s", driver(r), rule->name, rule->note);
     case DSN_DROPPED:
         return notice(r, "%s: \"%s\": %s", driver(r), rule->name, rule->note);
@@ -81,7 +58,7 @@ static bool apply(struct dsn_reader *r, const char *at, const struct dsn_rule *r
         return dsn_fail(r, at, "%s: \"%s\": %s", driver(r), rule->name, rule->note);
     case DSN_HOSTS:
         if (!r->hosts_of_parameter) { /* they replace those before the database */
-            unset(r->dsn, "host");
+            dsn_unset(r->dsn, "host");
             r->host_ports = NULL;
         }
         r->hosts_of_parameter = true;
@@ -137,7 +114,7 @@ static bool take_keyword(struct dsn_reader *r, const struct dsn_keyword *keyword
 {
     const struct dsn_dialect_row *dialect = dsn_dialect(r->dsn->dialect);
 
-    set(r->dsn, keyword->name, value);
+    dsn_set(r->dsn, keyword->name, value);
     if (r->dsn->dialect == DSN_LIBPQ || r->dsn->dialect == DSN_PSYCOPG)
         return true;
     return notice(r, "%s: \"%s\": libpq's; this driver %s; here it is read as libpq reads it",
@@ -177,7 +154,7 @@ static bool add_host(struct dsn_reader *r, const char *host, size_t host_len, co
                                  hosts ? "," : "", (int)port_len, port_len ? port : "");
     if (!both || !r->host_ports)
         return dsn_fail(r, NULL, "out of memory");
-    set(r->dsn, "host", both);
+    dsn_set(r->dsn, "host", both);
     return true;
 }
 
@@ -229,7 +206,7 @@ static bool merge_ports(struct dsn_reader *r)
             break;
         own += len + 1;
     }
-    set(r->dsn, "port", merged);
+    dsn_set(r->dsn, "port", merged);
     return true;
 }
 
@@ -248,7 +225,7 @@ static bool drop_idle_root(struct dsn_reader *r)
     if ((r->dsn->dialect != DSN_JDBC && r->dsn->dialect != DSN_NPGSQL) || !root || !*root ||
         verifies(r->dsn))
         return true;
-    unset(r->dsn, "sslrootcert");
+    dsn_unset(r->dsn, "sslrootcert");
     return notice(r,
                   "%s: the root certificate: not looked at by this driver unless its SSL mode "
                   "verifies; write %s",
@@ -262,7 +239,7 @@ bool dsn_finish(struct dsn_reader *r)
         const struct dsn_rule *rule = r->later[i];
 
         if (rule->fate == DSN_UNLESS && !dsn_get(r->dsn, rule->key))
-            set(r->dsn, rule->key, rule->as);
+            dsn_set(r->dsn, rule->key, rule->as);
     }
     for (size_t i = 0; i < r->n_later; i++) {
         const struct dsn_rule *rule = r->later[i];
@@ -270,8 +247,8 @@ bool dsn_finish(struct dsn_reader *r)
         if (rule->fate != DSN_UNVERIFIED)
             continue;
         if (verifies(r->dsn)) {
-            set(r->dsn, rule->key, rule->as);
-            unset(r->dsn, "sslrootcert");
+            dsn_set(r->dsn, rule->key, rule->as);
+            dsn_unset(r->dsn, "sslrootcert");
         }
         if (!notice(r, "%s: \"%s\": %s", driver(r), rule->name, rule->note))
             return false;

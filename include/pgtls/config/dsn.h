@@ -2,33 +2,23 @@
 /* Connection strings as applications have them, to plain key/value pairs by libpq's names: libpq's
  * URI and key=value forms (PostgreSQL documentation, "Connection Strings"), and those of drivers
  * that have their own: SQLAlchemy's URLs, JDBC's, ADO.NET's. Pure. */
+#include "pgtls/config/dsn_tables.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
 #define DSN_MAX_BYTES   8192
-#define DSN_MAX_PARAMS  64
 #define DSN_MAX_NOTICES 64
 
 struct arena;
-
-/* Whose string it is: what a parameter means depends on the driver that reads it. Plain
- * postgresql:// and key=value strings are libpq's; which other driver reads them cannot be told. */
-enum dsn_dialect {
-    DSN_LIBPQ,
-    DSN_ASYNCPG, /* the next three: SQLAlchemy's postgresql+driver:// */
-    DSN_PSYCOPG, /* every driver that hands parameters on to libpq */
-    DSN_PG8000,
-    DSN_JDBC,
-    DSN_NPGSQL,
-    DSN_DIALECT_COUNT
-};
 
 struct dsn_param {
     const char *key, *value; /* decoded; key as libpq names it */
 };
 struct dsn {
     enum dsn_dialect dialect;
-    struct dsn_param params[DSN_MAX_PARAMS]; /* host, port, hostaddr lists are still comma lists */
+    struct dsn_param
+        params[DSN_MAX_KEYWORDS]; /* host, port, hostaddr lists are still comma lists */
     size_t n; /* of different keys: a later value has replaced an earlier one, as in libpq */
     /* Warnings: which parameter the driver refuses, ignores or takes otherwise, and what to write.
      * Never a value that was written. */
@@ -42,51 +32,3 @@ bool dsn_parse(const char *text, struct arena *arena, struct dsn *dsn, char *err
 
 /* The last value of a key, or NULL. */
 const char *dsn_get(const struct dsn *dsn, const char *key);
-
-/* What becomes of a libpq keyword here. */
-enum dsn_fate {
-    DSN_USED,    /* means here what it means to libpq */
-    DSN_IGNORED, /* accepted, with a warning that says why it changes nothing */
-    DSN_REFUSED  /* an error: leaving it out would measure something else, or trust more */
-};
-struct dsn_keyword {
-    const char *name;
-    enum dsn_fate fate;
-    const char *note;     /* why it is ignored or refused, and what to do; NULL when used */
-    const char *harmless; /* an ignored value that deserves no warning: it asks for what is done */
-};
-
-/* The keyword of this name, NULL when libpq has none; and all of them, for the reference. */
-const struct dsn_keyword *dsn_keyword(const char *name);
-size_t dsn_keywords(const struct dsn_keyword **all);
-
-/* What a driver's own parameter becomes. */
-enum dsn_rule_fate {
-    DSN_TAKEN,     /* `key` means to libpq what it means to the driver */
-    DSN_WARNED,    /* the driver refuses or ignores it: read as what was meant, with a warning */
-    DSN_DROPPED,   /* the same, but nothing comes of it here; or the probe does not do as it says */
-    DSN_FORBIDDEN, /* an error */
-    DSN_HOSTS,     /* a comma list of hosts, each with its port or not */
-    DSN_UNLESS,    /* taken unless `key` is given by another parameter */
-    DSN_UNVERIFIED /* the certificate is trusted whatever it is: sslmode is at most `as` */
-};
-struct dsn_rule {
-    unsigned dialects;        /* DSN_BITs */
-    const char *name, *value; /* as written; value NULL: any other */
-    enum dsn_rule_fate fate;
-    const char *key, *as; /* libpq's keyword and value; as NULL: the value as written */
-    const char *note;     /* what the driver does with it, and what to write */
-};
-#define DSN_BIT(dialect) (1u << (dialect))
-
-struct dsn_dialect_row {
-    const char *name;
-    const char *form;            /* how its strings look, for the reference */
-    const char *no_sslmode;      /* what it does when nothing is said about TLS */
-    const char *unknown;         /* what it does with a parameter that it does not know */
-    const char *const *harmless; /* parameters that change nothing here; NULL-terminated */
-};
-
-/* The tables, for the reference. */
-size_t dsn_rules(const struct dsn_rule **all);
-const struct dsn_dialect_row *dsn_dialect(enum dsn_dialect dialect);
