@@ -3,8 +3,9 @@
  * The law: every observation counts once; a failure counts in at most one class; what our own side
  * failed to do counts against nobody; what was not measured this time keeps what was seen last only
  * where its age is told beside it (certificates). */
-#include "fold.h"
+#include "pgtls/model/fold.h"
 
+#include "fold_parts.h"
 #include "histogram.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
@@ -273,54 +274,4 @@ void fleet_apply_side(struct server_state *s, enum leg leg, const struct observa
     server_state_lock(s);
     sslmode_facts_side(&s->sslmodes, leg, o);
     server_state_unlock(s);
-}
-
-/* Down, unknown or up by one kind of probe alone. */
-static enum state probe_verdict(const struct probe_state *p)
-{
-    if (p->internal || !p->ran)
-        return STATE_UNKNOWN;
-    return p->good ? STATE_UP : STATE_DOWN;
-}
-
-enum state server_state_now(const struct server_state *s)
-{
-    const struct probe_state *p = &s->probes[PROBE_INSPECT];
-    enum state inspect = probe_verdict(p);
-
-    if (inspect != STATE_UP || p->expected != FAULT_NONE || !s->probes[PROBE_LOGIN].configured)
-        return inspect;
-    return probe_verdict(&s->probes[PROBE_LOGIN]);
-}
-
-enum status server_status(const struct server_state *s)
-{
-    bool broken = false;
-
-    for (size_t i = 0; i < PROMISE_COUNT; i++)
-        broken = broken || s->promises[i].kept == VERDICT_NO;
-    return status_of_state(server_state_now(s), broken);
-}
-
-double server_state_seconds(const struct server_state *s, enum state state, int64_t now_ns)
-{
-    int64_t ns = s->state_ns[state];
-
-    if (state == s->state && now_ns > s->state_entered_monotonic_ns)
-        ns += now_ns - s->state_entered_monotonic_ns;
-    return ns_to_seconds(ns);
-}
-
-const struct probe_state *server_state_culprit(const struct server_state *s, enum probe_kind *kind)
-{
-    for (size_t k = 0; k < PROBE_COUNT; k++) {
-        const struct probe_state *p = &s->probes[k];
-
-        if (p->configured && (p->internal || (p->ran && !p->good))) {
-            if (kind)
-                *kind = (enum probe_kind)k;
-            return p;
-        }
-    }
-    return NULL;
 }

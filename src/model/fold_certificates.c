@@ -1,16 +1,11 @@
-/* Which certificates a server shows: remembered, compared with the file that it is supposed to
- * serve, and with what other servers show.
+/* Which certificates a server shows: remembered, and compared with the file that it is supposed to
+ * serve.
  *
- * Behind one address several back ends may take turns, each with a certificate of its own. So it is
- * sets of what was seen lately that are compared, and nothing counts as missing before a balancer
- * has had the time to come round. */
-#include "fold.h"
+ * Behind one address several back ends may take turns, each with a certificate of its own. So
+ * nothing counts as missing before a balancer has had the time to come round. */
+#include "fold_parts.h"
 
 #include <string.h>
-
-/* Handshakes without a certificate before it counts as not shown, on a server that has shown a
- * single one lately; otherwise LEAF_LATELY. Reloading a renewed certificate may take a moment. */
-#define PATIENCE 3
 
 /* --- what was seen ---------------------------------------------------------------------------- */
 
@@ -145,7 +140,7 @@ void fold_file_served(struct server_state *s)
     missed = s->sightings - (leaf ? leaf->sighting : file->sightings);
     if (leaf && is_recent(s, leaf))
         file->served = VERDICT_YES;
-    else if (missed >= (recent_leaves(s) > 1 ? LEAF_LATELY : PATIENCE))
+    else if (missed >= (recent_leaves(s) > 1 ? LEAF_LATELY : LEAF_PATIENCE))
         file->served = VERDICT_NO;
 }
 
@@ -158,125 +153,4 @@ int64_t server_file_unserved_since(const struct server_state *s)
         return 0;
     leaf = served_leaf(s);
     return leaf ? leaf->last_seen_realtime_ns : file->since_realtime_ns;
-}
-
-/* --- what others show ------------------------------------------------------------------------- */
-
-/* What all servers that were looked at have in common. */
-struct common {
-    unsigned char fingerprints[MAX_LEAVES][32];
-    size_t n;
-    bool pending; /* somebody has not been seen often enough */
-};
-
-static bool holds(const struct common *c, const unsigned char fingerprint[32])
-{
-    for (size_t i = 0; i < c->n; i++) {
-        if (memcmp(c->fingerprints[i], fingerprint, 32) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Narrows down what is common to what this one has shown lately. */
-static void narrow(struct common *c, const struct server_state *s, bool first)
-{
-    struct common both = {.pending = c->pending};
-
-    for (size_t i = 0; i < s->n_leaves; i++) {
-        const struct leaf_seen *leaf = &s->leaves[i];
-
-        if (is_recent(s, leaf) && (first || holds(c, leaf->fingerprint)))
-            memcpy(both.fingerprints[both.n++], leaf->fingerprint, sizeof leaf->fingerprint);
-    }
-    *c = both;
-}
-
-static int64_t newest_leaf_since(const struct server_state *s)
-{
-    int64_t newest = 0;
-
-    for (size_t i = 0; i < s->n_leaves; i++) {
-        if (is_recent(s, &s->leaves[i]) && s->leaves[i].first_seen_realtime_ns > newest)
-            newest = s->leaves[i].first_seen_realtime_ns;
-    }
-    return newest;
-}
-
-/* Has it something to say? One that is down, or left alone on purpose, is left out; one that is not
- * known yet is waited for. */
-static bool takes_part(const struct server_state *s, struct common *common)
-{
-    const struct probe_state *inspect = &s->probes[PROBE_INSPECT];
-
-    if (!server_uses_tls(s->config) || server_pause(s->config) ||
-        (inspect->ran && !inspect->internal && !inspect->good))
-        return false;
-    if (inspect->ran && !inspect->internal && s->sightings >= PATIENCE)
-        return true;
-    /* Good without a certificate: TLS is not what it speaks. */
-    common->pending |= !inspect->ran || inspect->internal || s->sightings > 0;
-    return false;
-}
-
-static void compare(struct agreement *a, struct common *common, struct server_state *s, size_t at)
-{
-    int64_t since;
-
-    server_state_lock(s);
-    if (takes_part(s, common)) {
-        since = newest_leaf_since(s);
-        if (since > a->since_realtime_ns)
-            a->since_realtime_ns = since;
-        if (a->same != VERDICT_NO) {
-            narrow(common, s, a->compared == 0);
-            a->between[a->compared == 0 ? 0 : 1] = at;
-            a->same = common->n > 0 ? VERDICT_YES : VERDICT_NO;
-        }
-        a->compared++;
-    }
-    server_state_unlock(s);
-}
-
-/* Endpoints of one cluster stand together. */
-static bool in_cluster(const struct fleet_view *view, size_t i, const char *cluster)
-{
-    return i < view->set->n_endpoints && strcmp(view->set->endpoints[i].cluster, cluster) == 0;
-}
-
-struct agreement fleet_agreement(const struct fleet_view *view, const struct endpoint *e,
-                                 enum same_certificate among)
-{
-    const struct endpoint *endpoints = view->set->endpoints;
-    size_t first = (size_t)(e - endpoints), end = first + 1;
-    struct agreement a = {.same = VERDICT_UNKNOWN};
-    struct common common = {.n = 0};
-
-    while (among == SAME_CLUSTER && first > 0 && in_cluster(view, first - 1, e->cluster))
-        first--;
-    while (among == SAME_CLUSTER && in_cluster(view, end, e->cluster))
-        end++;
-    for (size_t i = first; i < end; i++) {
-        for (size_t j = 0; j < endpoints[i].n_servers; j++) {
-            size_t at = endpoints[i].first_server + j;
-
-            if (among != SAME_CLUSTER ||
-                view->set->servers[at].promises.same_certificate == SAME_CLUSTER)
-                compare(&a, &common, view->servers[at], at);
-        }
-    }
-    if (a.same == VERDICT_YES && (a.compared < 2 || common.pending))
-        a.same = VERDICT_UNKNOWN;
-    if (a.same != VERDICT_NO)
-        a.since_realtime_ns = 0;
-    return a;
-}
-
-void agreement_tally(const struct agreement *a, struct promise_tally *t)
-{
-    *t = (struct promise_tally){.kept = a->same == VERDICT_YES,
-                                .broken = a->same == VERDICT_NO,
-                                .unknown = a->same == VERDICT_UNKNOWN,
-                                .first_broken = a->since_realtime_ns,
-                                .last_broken = a->since_realtime_ns};
 }

@@ -2,7 +2,7 @@
  *
  * Behind one address there may be several back ends that take turns: each is remembered by its own
  * address, and the worst is what counts, so that nothing flaps. */
-#include "fold.h"
+#include "fold_parts.h"
 
 #include "pgtls/base/str.h"
 

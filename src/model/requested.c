@@ -3,6 +3,7 @@
 #include "pgtls/model/requested.h"
 
 #include "pgtls/base/arena.h"
+#include "pgtls/model/fold.h"
 #include "pgtls/model/module.h"
 
 #include <stdlib.h>

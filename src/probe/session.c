@@ -10,6 +10,7 @@
 #include "pgtls/base/log.h"
 #include "pgtls/base/str.h"
 #include "pgtls/model/fault.h"
+#include "pgtls/model/fold.h"
 #include "pgtls/model/observation.h"
 #include "pgtls/net/socket.h"
 #include "pgtls/probe/schedule.h"

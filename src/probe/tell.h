@@ -1,7 +1,7 @@
 #pragma once
 /* What an observation changed, as lines of the log: one per change, none per probe unless
  * everything is logged. */
-#include "pgtls/model/fleet.h"
+#include "pgtls/model/fold.h"
 
 /* At level debug: every probe, with its phases and what of them was our own CPU, in seconds. */
 void tell_probe(const struct server *server, const struct observation *o);

@@ -10,6 +10,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/log.h"
 #include "pgtls/base/str.h"
+#include "pgtls/model/fold.h"
 #include "pgtls/probe/schedule.h"
 
 #include <stdio.h>
@@ -21,8 +22,7 @@
 
 static void on_due(uv_timer_t *timer);
 
-/* --- when ---------------------------------------------------------------------------------------
- */
+/* --- when ------------------------------------------------------------------------------------- */
 
 static bool login_may_run(const struct watched *w)
 {
@@ -66,8 +66,7 @@ static void set_next(struct watched *w, enum probe_kind kind, int64_t now_ns)
     slot->due_ns = schedule_after(hash, base_ns, slot->interval_ns, slot->started_ns, now_ns);
 }
 
-/* --- starting -----------------------------------------------------------------------------------
- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static void count_start(struct watched *w, const struct slot *slot, int64_t now_ns)
 {
@@ -170,8 +169,7 @@ bool watched_on_turn(struct watched *w)
     return due;
 }
 
-/* --- sessions -----------------------------------------------------------------------------------
- */
+/* --- sessions --------------------------------------------------------------------------------- */
 
 bool watched_login_begin(struct watched *w)
 {
@@ -240,8 +238,7 @@ static void update_sessions(struct watched *w, const struct server *before)
     allow_sessions(w);
 }
 
-/* --- results ------------------------------------------------------------------------------------
- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 /* A login that failed while what it shows was being replaced is tried once more, uncounted: with a
  * password or a certificate that is refused, and with a file that was caught half written. */
@@ -395,8 +392,7 @@ static void on_finished(struct probe *p, void *owner)
         queue_run(c);
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 /* Spread over a whole interval, the first has the moment that all others will have: else it would
  * be followed too soon, or too late, and a fleet's by all of them. */

@@ -3,6 +3,7 @@
 #include "pgtls/base/arena.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/model/fleet.h"
+#include "pgtls/model/fold.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,12 @@
 #pragma once
-/* What the files of the fold need of each other, and fleet.c of them. All under the lock. */
-#include "pgtls/model/fleet.h"
+/* What the files of the fold need of each other, and fleet.c of them. All under the lock, but for
+ * fold_configuration, which takes it. */
+#include "pgtls/model/server_state.h"
+
+/* Makes `config` what is in force for a server that stays: of `set`, the new generation. Counters
+ * stay; what would mean something else from now on begins anew. */
+void fold_configuration(struct server_state *s, struct endpoint_set *set,
+                        const struct server *config, int64_t now_ns);
 
 /* Brings the state and its clock up to date after anything changed. */
 void fold_state(struct server_state *s, int64_t now_ns, int64_t realtime_ns);
@@ -10,15 +16,6 @@ void fold_forget(struct probe_state *p);
 
 /* Remembers what a login was told by the back end that answered. */
 void fold_backend(struct server_state *s, const struct observation *o, int64_t now_ns);
-
-/* Takes over which sessions are configured; those that stay keep what is known of them. */
-void fold_configure_sessions(struct server_state *s, const struct server *config);
-
-/* Their histograms begin anew at 0. */
-void fold_forget_session_histograms(struct server_state *s);
-
-/* With all that belongs to them. */
-void fold_free_sessions(struct server_state *s);
 
 /* Remembers a certificate that a handshake showed. */
 void fold_leaf(struct server_state *s, const struct certificate *leaf, int64_t realtime_ns);
