@@ -1,6 +1,8 @@
 /* libpq's error texts as evidence: one table of how they begin. */
 #include "login_text.h"
 
+#include "pgtls/tls/reason.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -103,22 +105,6 @@ static const struct beginning beginnings[] = {
     {"GSSAPI ", END_AUTH_UNSUPPORTED, {.how = CLOSE_NONE}},
 };
 
-/* OpenSSL's reasons that name a fault; the rest is TLS_REASON_OTHER. */
-static const struct {
-    int openssl;
-    enum tls_reason reason;
-} reasons[] = {
-    {SSL_R_WRONG_VERSION_NUMBER, TLS_REASON_NOT_TLS},
-    {SSL_R_HTTP_REQUEST, TLS_REASON_NOT_TLS},
-    {SSL_R_UNSUPPORTED_PROTOCOL, TLS_REASON_VERSION},
-    {SSL_R_VERSION_TOO_LOW, TLS_REASON_VERSION},
-    {SSL_R_NO_SHARED_CIPHER, TLS_REASON_PARAMETERS},
-    {SSL_R_WRONG_CIPHER_RETURNED, TLS_REASON_PARAMETERS},
-    {SSL_R_DH_KEY_TOO_SMALL, TLS_REASON_PARAMETERS},
-    {SSL_R_WRONG_SIGNATURE_TYPE, TLS_REASON_PARAMETERS},
-    {SSL_R_UNSUPPORTED_ELLIPTIC_CURVE, TLS_REASON_PARAMETERS},
-};
-
 /* What connect() can fail with; libpq prints strerror(). */
 static const int connect_errnos[] = {
     ECONNREFUSED, ENETUNREACH, EHOSTUNREACH,  ETIMEDOUT, ECONNRESET, ENOENT, EACCES,
@@ -157,6 +143,9 @@ static const char *reason_text(int reason)
 /* "SSL error: <the reason as OpenSSL words it>". */
 static void explain_tls(const char *reason, struct evidence *e)
 {
+    const struct tls_reason_row *rows;
+    size_t n = tls_reasons(&rows);
+
     OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
     if (line_is(reason, reason_text(SSL_R_CERTIFICATE_VERIFY_FAILED)) ||
         begins(reason, "certificate verify failed")) {
@@ -176,9 +165,9 @@ static void explain_tls(const char *reason, struct evidence *e)
         }
     }
     e->end = END_TLS_ERROR;
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-        if (line_is(reason, reason_text(reasons[i].openssl)))
-            e->ssl_reason = reasons[i].reason;
+    for (size_t i = 0; i < n; i++) {
+        if (line_is(reason, reason_text(rows[i].openssl)))
+            e->ssl_reason = rows[i].reason;
     }
 }
 

@@ -10,6 +10,7 @@
 #include "pgtls/base/str.h"
 #include "pgtls/base/wipe.h"
 #include "pgtls/net/arrival.h"
+#include "pgtls/tls/reason.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -290,23 +291,6 @@ unsigned tls_conn_missing_timestamps(const struct tls_conn *c)
 
 /* --- how it ends ------------------------------------------------------------------------------ */
 
-/* OpenSSL's reasons that name a fault; the rest is TLS_REASON_OTHER. */
-static const struct {
-    int openssl;
-    enum tls_reason reason;
-} reasons[] = {
-    {SSL_R_WRONG_VERSION_NUMBER, TLS_REASON_NOT_TLS},
-    {SSL_R_HTTP_REQUEST, TLS_REASON_NOT_TLS},
-    {SSL_R_UNSUPPORTED_PROTOCOL, TLS_REASON_VERSION},
-    {SSL_R_VERSION_TOO_LOW, TLS_REASON_VERSION},
-    {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, TLS_REASON_VERSION},
-    {SSL_R_NO_SHARED_CIPHER, TLS_REASON_PARAMETERS},
-    {SSL_R_WRONG_CIPHER_RETURNED, TLS_REASON_PARAMETERS},
-    {SSL_R_DH_KEY_TOO_SMALL, TLS_REASON_PARAMETERS},
-    {SSL_R_WRONG_SIGNATURE_TYPE, TLS_REASON_PARAMETERS},
-    {SSL_R_UNSUPPORTED_ELLIPTIC_CURVE, TLS_REASON_PARAMETERS},
-};
-
 static void closed(struct tls_conn *c, enum close_how how)
 {
     c->end = END_CLOSED;
@@ -351,11 +335,7 @@ static enum tls_want failed(struct tls_conn *c, int ssl_error)
         socket_failed(c);
     } else {
         c->end = END_TLS_ERROR;
-        c->reason = TLS_REASON_OTHER;
-        for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-            if (reasons[i].openssl == reason)
-                c->reason = reasons[i].reason;
-        }
+        c->reason = tls_reason_of(reason);
     }
     return TLS_FAILED;
 }
