@@ -311,8 +311,7 @@ static bool request_reload(void *context, void (*told)(void *asker, bool done, c
     return askers_add(&d->askers, &d->on_request, told, who);
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 /* On the HTTP thread. */
 static bool ask_for_probe(void *context, const struct probe_question *question,

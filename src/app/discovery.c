@@ -13,8 +13,7 @@
 
 #define SETTLE_MS 50
 
-/* --- news ---------------------------------------------------------------------------------------
- */
+/* --- news ------------------------------------------------------------------------------------- */
 
 static void on_settled(uv_timer_t *timer)
 {
@@ -45,8 +44,7 @@ void look_again(struct look *look, int64_t after_ns)
     uv_timer_start(&look->timer, on_timer, (uint64_t)(after_ns / NS_PER_MS), 0);
 }
 
-/* --- documents ----------------------------------------------------------------------------------
- */
+/* --- documents -------------------------------------------------------------------------------- */
 
 /* Does a look that goes on, other than this one, bring a list of this name? */
 static bool is_brought(const struct look *but, const char *name)
@@ -208,8 +206,7 @@ void look_drop(struct look *look, struct document *document)
     free_document(document);
 }
 
-/* --- looks --------------------------------------------------------------------------------------
- */
+/* --- looks ------------------------------------------------------------------------------------ */
 
 static const struct look_kind *const kinds[DISCOVERY_KIND_COUNT] = {
     [DISCOVERY_FILE] = &look_files, [DISCOVERY_HTTP] = &look_http, [DISCOVERY_DNS] = &look_dns};
@@ -325,8 +322,7 @@ bool discovery_hub_waiting(const struct discovery_hub *hub)
     return false;
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void on_settle_closed(uv_handle_t *timer)
 {
@@ -374,8 +370,7 @@ void discovery_hub_free(struct discovery_hub *hub)
     free(hub);
 }
 
-/* --- metrics ------------------------------------------------------------------------------------
- */
+/* --- metrics ---------------------------------------------------------------------------------- */
 
 /* Is the latest list of this document in force? */
 static bool in_force(const struct discovery_hub *hub, const struct document *document)

@@ -17,8 +17,7 @@ static const char *why(enum resolve_status status)
                                        : "the name could not be resolved";
 }
 
-/* --- SRV records --------------------------------------------------------------------------------
- */
+/* --- SRV records ------------------------------------------------------------------------------ */
 
 /* A host name and nothing else: it goes into a document. */
 static bool is_host_name(const char *text)
@@ -94,8 +93,7 @@ static void stop_srv(struct look *look)
         resolver_cancel_srv(&look->srv);
 }
 
-/* --- hosts that are followed --------------------------------------------------------------------
- */
+/* --- hosts that are followed ------------------------------------------------------------------ */
 
 static int64_t next_follow(const struct resolution *answer)
 {

@@ -56,8 +56,7 @@ void sandbox_all_signals(sigset_t *all)
     sigdelset(all, SIGSYS);
 }
 
-/* --- what happens to a call that is refused ----------------------------------------------------
- */
+/* --- what happens to a call that is refused --------------------------------------------------- */
 
 /* Where a call's result goes. Without it there is no handler: the kernel itself says EPERM, and
  * nothing is counted. */
@@ -99,8 +98,7 @@ static bool catch_refusals(void)
 }
 #endif
 
-/* --- what is allowed ---------------------------------------------------------------------------
- */
+/* --- what is allowed -------------------------------------------------------------------------- */
 
 static const char *const plain[] = {
 #define CALL(name) #name,

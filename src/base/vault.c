@@ -34,8 +34,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct area *areas;
 static enum vault_kind worst;
 
-/* --- areas -------------------------------------------------------------------------------------
- */
+/* --- areas ------------------------------------------------------------------------------------ */
 
 /* NULL where the kernel has none such, or our limit of locked memory is reached. */
 static void *map_hidden(size_t size)
@@ -108,8 +107,7 @@ static void drop_area(struct area *area)
     munmap(area, sizeof *area + area->size);
 }
 
-/* --- pieces ------------------------------------------------------------------------------------
- */
+/* --- pieces ----------------------------------------------------------------------------------- */
 
 /* Free neighbours become one. */
 static void join(struct area *area)

@@ -115,8 +115,7 @@ static void load_files(struct loading *l)
     }
 }
 
-/* --- one loading, from start to end ------------------------------------------------------------
- */
+/* --- one loading, from start to end ----------------------------------------------------------- */
 
 static bool loading_start(struct loading *l, const struct load_input *inputs, size_t n,
                           struct config_messages *messages)
@@ -231,8 +230,7 @@ struct endpoint_set *load_inputs(struct load_input *inputs, size_t n,
     return loading_finish(&l);
 }
 
-/* --- the simple doors ---------------------------------------------------------------------------
- */
+/* --- the simple doors ------------------------------------------------------------------------- */
 
 struct endpoint_set *config_load_text(const char *name, const char *text, size_t len,
                                       struct config_messages *messages)

@@ -12,8 +12,7 @@
 
 enum indent { AT_TOP = 0, AT_CLUSTER = 4, AT_ENDPOINT = 6, AT_KEY = 8, AT_INNER_KEY = 10 };
 
-/* --- values -------------------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static bool is_plain(const char *text, size_t len)
 {
@@ -103,8 +102,7 @@ static void add_value(struct buf *to, const struct setting *s)
     }
 }
 
-/* --- lines --------------------------------------------------------------------------------------
- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 /* One line under construction. */
 struct line {
@@ -238,8 +236,7 @@ static void show_default(struct buf *to, enum indent indent, const struct key *k
     buf_deinit(&value);
 }
 
-/* --- keys ---------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 /* Where the label in force is set. */
 static struct place place_of_label(const struct endpoint_source *source, const char *name)

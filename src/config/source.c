@@ -46,8 +46,7 @@ struct config_source {
     struct endpoint_set *latest_set; /* the latest good one, for what it depends on */
 };
 
-/* --- inputs -------------------------------------------------------------------------------------
- */
+/* --- inputs ----------------------------------------------------------------------------------- */
 
 static void input_deinit(struct input *in)
 {
@@ -133,8 +132,7 @@ static bool put_content(struct config_source *s, enum input_kind kind, size_t pa
     return in != NULL;
 }
 
-/* --- reading files ------------------------------------------------------------------------------
- */
+/* --- reading files ---------------------------------------------------------------------------- */
 
 struct config_source *config_source_new(void)
 {
@@ -248,8 +246,7 @@ uint64_t config_source_fingerprint(const struct config_source *s)
     return hash;
 }
 
-/* --- targets ------------------------------------------------------------------------------------
- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 bool config_source_set_targets(struct config_source *s, const struct config_target_list *list)
 {
@@ -275,8 +272,7 @@ void config_source_drop_addresses(struct config_source *s, const char *host)
     address_book_drop(&s->book, host);
 }
 
-/* --- messages -----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 /* Was it said before? Remembers it if not. */
 static bool was_said(struct input *in, const struct config_message *message)
@@ -334,8 +330,7 @@ static void add_errors(struct config_messages *to, struct config_messages *from)
     }
 }
 
-/* --- building -----------------------------------------------------------------------------------
- */
+/* --- building --------------------------------------------------------------------------------- */
 
 /* One round: a set from the contents in use. Inputs in `which` are those of `loads`. */
 static struct endpoint_set *build_used(struct config_source *s, struct load_input *loads,

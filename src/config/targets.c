@@ -61,8 +61,7 @@ static void refuse_at(struct taking *t, const struct yaml_node *node, const char
     report_error(&t->report, node->at, "%s \"%s\" %s", what, value, why);
 }
 
-/* --- labels -------------------------------------------------------------------------------------
- */
+/* --- labels ----------------------------------------------------------------------------------- */
 
 static const struct yaml_node *label_of(const struct yaml_node *labels, const char *name,
                                         size_t len)
@@ -160,8 +159,7 @@ static void take_labels(struct taking *t, const struct yaml_node *labels, struct
     }
 }
 
-/* --- targets ------------------------------------------------------------------------------------
- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 /* "host:port", "[v6]:port", "host": false with an error. `port` is "" without one. */
 static bool split_target(struct taking *t, const struct yaml_node *node, const char **host,
@@ -261,8 +259,7 @@ static void add_target(struct taking *t, struct growing *g, const struct yaml_no
     buf_addf(&g->ports, "%s%s", g->ports.len ? "," : "", port);
 }
 
-/* --- groups -------------------------------------------------------------------------------------
- */
+/* --- groups ----------------------------------------------------------------------------------- */
 
 static bool check_kind(struct taking *t, const struct yaml_node *node, enum yaml_kind kind,
                        const char *what)
@@ -354,8 +351,7 @@ static void take_group(struct taking *t, const struct yaml_node *group)
     }
 }
 
-/* --- the whole ----------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 /* Endpoints to the list, in the order they came. */
 static bool finish(struct taking *t, struct config_target_list *list)

@@ -175,8 +175,7 @@ void listener_forget(struct listener *l)
     l->unix_path[0] = '\0';
 }
 
-/* --- several, before there is a server ---------------------------------------------------------
- */
+/* --- several, before there is a server -------------------------------------------------------- */
 
 struct http_listeners {
     size_t n;

@@ -13,8 +13,7 @@ const struct module *module_find(const struct endpoint_set *set, const char *nam
     return NULL;
 }
 
-/* --- rules --------------------------------------------------------------------------------------
- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 /* A name's closing dot says nothing about which name it is. */
 static size_t name_length(const char *name)

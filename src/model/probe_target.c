@@ -39,8 +39,7 @@ static bool is_numeric(const char *host)
     return !strchr(host, '/') && network_from_text(host, &network);
 }
 
-/* --- rules --------------------------------------------------------------------------------------
- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 /* "5432", "5432-5440", "*". */
 static bool parse_ports(const char *text, struct target_rule *rule)
@@ -117,8 +116,7 @@ const char *target_rule_parse(const char *text, struct target_rule *rule, const 
     return NULL;
 }
 
-/* --- targets ------------------------------------------------------------------------------------
- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 static const char *take_port(const char *text, struct probe_target *target)
 {

@@ -16,8 +16,7 @@
 #define STARTUP_BYTES 2048
 #define MAX_MESSAGES  256 /* of a server before it is ready; real ones send about twenty */
 
-/* --- bytes both ways, in plaintext or TLS ------------------------------------------------------
- */
+/* --- bytes both ways, in plaintext or TLS ----------------------------------------------------- */
 
 static enum step tls_step(struct probe *p, enum tls_want want)
 {

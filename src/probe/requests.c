@@ -71,8 +71,7 @@ struct requests {
     bool stop;
 };
 
-/* --- answers ------------------------------------------------------------------------------------
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void asker_free(struct asker *a)
 {
@@ -127,8 +126,7 @@ static void finish(struct job *job, struct probe_answer *answer)
     free(job);
 }
 
-/* --- probing ------------------------------------------------------------------------------------
- */
+/* --- probing ---------------------------------------------------------------------------------- */
 
 /* Each address before it is connected to: by the module's rules, and by the limit per address. */
 static bool admits(void *owner, const char *address)
@@ -249,8 +247,7 @@ static void on_finished(struct probe *p, void *owner)
     probe_free(p);
 }
 
-/* --- questions ----------------------------------------------------------------------------------
- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 /* The probe in flight that answers this question, too. */
 static struct job *find_same(const struct requests *r, const struct module *module,
@@ -355,8 +352,7 @@ static void take(struct requests *r, struct asker *a)
     }
 }
 
-/* --- the thread ---------------------------------------------------------------------------------
- */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static void use(struct requests *r, struct endpoint_set *set)
 {

@@ -9,8 +9,7 @@
 
 static void on_turn(uv_timer_t *timer);
 
-/* --- the pace ----------------------------------------------------------------------------------
- */
+/* --- the pace --------------------------------------------------------------------------------- */
 
 static void drip(struct turns *turns)
 {
@@ -29,8 +28,7 @@ void turns_set_rate(struct watch_context *c, double per_second)
     c->turns.per_second = per_second > LEAST_PER_SECOND ? per_second : LEAST_PER_SECOND;
 }
 
-/* --- the line ----------------------------------------------------------------------------------
- */
+/* --- the line --------------------------------------------------------------------------------- */
 
 static struct watched *first_free(const struct turns *turns)
 {

@@ -104,8 +104,7 @@ static bool pick(struct picked *p)
     return kept > 0 && no_store == 0;
 }
 
-/* --- the provider ------------------------------------------------------------------------------
- */
+/* --- the provider ----------------------------------------------------------------------------- */
 
 static const OSSL_ALGORITHM *on_query(void *context, int operation, int *no_store)
 {
@@ -142,8 +141,7 @@ static int on_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core,
     return 1;
 }
 
-/* --- whether -----------------------------------------------------------------------------------
- */
+/* --- whether ---------------------------------------------------------------------------------- */
 
 static int count_others(OSSL_PROVIDER *provider, void *others)
 {
@@ -182,8 +180,7 @@ static void prepare(void)
         whole = NULL; /* its context stays, unused */
 }
 
-/* --- ours --------------------------------------------------------------------------------------
- */
+/* --- ours ------------------------------------------------------------------------------------- */
 
 struct library {
     OSSL_LIB_CTX *context;
@@ -244,8 +241,7 @@ OSSL_LIB_CTX *library_context(const struct library *library)
     return library ? library->context : NULL;
 }
 
-/* --- for those who know of none ----------------------------------------------------------------
- */
+/* --- for those who know of none --------------------------------------------------------------- */
 
 static _Thread_local const struct library *entered;
 static _Thread_local OSSL_LIB_CTX *left; /* the thread's own, to go back to */

@@ -79,8 +79,7 @@ struct server {
 
 static struct server server = {.hang = END};
 
-/* --- the kernel's clock ------------------------------------------------------------------------
- */
+/* --- the kernel's clock ----------------------------------------------------------------------- */
 
 static int64_t now_ns(void)
 {
@@ -155,8 +154,7 @@ static void count(enum answered what)
     atomic_fetch_add_explicit(&server.answered[what], 1, memory_order_relaxed);
 }
 
-/* --- one client --------------------------------------------------------------------------------
- */
+/* --- one client ------------------------------------------------------------------------------- */
 
 static void drop(struct peer *peer)
 {
@@ -436,8 +434,7 @@ static int serve_due(void)
     return (int)((server.first->due_ns - now_ns() + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-/* --- all of them -------------------------------------------------------------------------------
- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 static void watch(int fd, unsigned which, enum stage stage, uint32_t events)
 {

@@ -32,8 +32,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* --- what is offered ---------------------------------------------------------------------------
- */
+/* --- what is offered -------------------------------------------------------------------------- */
 
 static size_t client_hello(OSSL_LIB_CTX *from, unsigned char hello[HELLO_SIZE])
 {
@@ -81,8 +80,7 @@ static void test_offers_the_same(void **state)
     }
 }
 
-/* --- what is read ------------------------------------------------------------------------------
- */
+/* --- what is read ----------------------------------------------------------------------------- */
 
 /* A certificate with this key, signed with it, as DER. */
 static int certificate(EVP_PKEY *key, const EVP_MD *digest, unsigned char **der)
@@ -135,8 +133,7 @@ static void test_reads_every_kind_of_key(void **state)
     check_reads(EVP_PKEY_Q_keygen(NULL, NULL, "ED448"), NULL);
 }
 
-/* --- that there is anything to it --------------------------------------------------------------
- */
+/* --- that there is anything to it ------------------------------------------------------------- */
 
 static void count(EVP_CIPHER *cipher, void *number)
 {

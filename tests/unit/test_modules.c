@@ -4,8 +4,7 @@
 
 #include "pgtls/model/module.h"
 
-/* --- targets -----------------------------------------------------------------------------------
- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 static void test_targets_that_are_read(void **state)
 {
@@ -109,8 +108,7 @@ static void test_targets_that_are_not(void **state)
     assert_null(probe_target_parse(long_host, &t));
 }
 
-/* --- who is let through ------------------------------------------------------------------------
- */
+/* --- who is let through ----------------------------------------------------------------------- */
 
 /* The verdict on a target that leads to this address: "" if it may be probed. */
 static const char *verdict(const struct module *m, const char *target, const char *address)
@@ -235,8 +233,7 @@ static void test_closed_unless_opened(void **state)
     endpoint_set_unref(set);
 }
 
-/* --- the configuration -------------------------------------------------------------------------
- */
+/* --- the configuration ------------------------------------------------------------------------ */
 
 static void test_a_module_is_read_as_an_endpoint_is(void **state)
 {

@@ -33,8 +33,7 @@ static struct buf scrape(struct fleet *fleet, enum metrics_format format)
     return body;
 }
 
-/* --- protobuf as text ---------------------------------------------------------------------------
- */
+/* --- protobuf as text ------------------------------------------------------------------------- */
 
 /* Where the next message is; NULL at the end. */
 static family_message *next_message(const struct buf *body, size_t *at)
@@ -147,8 +146,7 @@ static struct buf as_text(const struct buf *body)
     return text;
 }
 
-/* --- comparing ----------------------------------------------------------------------------------
- */
+/* --- comparing -------------------------------------------------------------------------------- */
 
 static bool is_of_the_moment(const char *line)
 {
@@ -198,8 +196,7 @@ static void assert_same_series(const char *text, const char *other)
     assert_true(n > 100);
 }
 
-/* --- a fleet that has everything ----------------------------------------------------------------
- */
+/* --- a fleet that has everything -------------------------------------------------------------- */
 
 static const struct label labels[] = {{"team", "a\"b\\c\nd"}};
 static const struct session_config sessions[] = {{"1m", 60 * NS_PER_S, 0}, {"x\"y", NS_PER_S, 0}};
@@ -296,8 +293,7 @@ static void test_a_family_in_pieces(void **state)
     fleet_free(fleet);
 }
 
-/* --- native histograms --------------------------------------------------------------------------
- */
+/* --- native histograms ------------------------------------------------------------------------ */
 
 /* The only metric of a family with this label; to be freed by its family. */
 static const metric_message *find(const struct buf *body, const char *name, const char *label,

@@ -391,8 +391,7 @@ static void test_fingerprint_tells_of_changes(void **state)
     assert_false(before == config_source_fingerprint(w->source));
 }
 
-/* --- targets ------------------------------------------------------------------------------------
- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 static void test_targets_join(void **state)
 {

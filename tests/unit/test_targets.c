@@ -230,8 +230,7 @@ static void test_a_million_targets_are_too_many(void **state)
     buf_deinit(&text);
 }
 
-/* --- the configuration's side ------------------------------------------------------------------
- */
+/* --- the configuration's side ----------------------------------------------------------------- */
 
 static struct endpoint_set *load(struct world *w, const char *text)
 {
@@ -302,8 +301,7 @@ static void test_wrong_discoveries_are_told(void **state)
     }
 }
 
-/* --- every address of a name -------------------------------------------------------------------
- */
+/* --- every address of a name ------------------------------------------------------------------ */
 
 static struct endpoint_set *build(struct world *w, struct config_source *source)
 {

@@ -94,8 +94,7 @@ static void test_arena(void **state)
 }
 
 #ifndef PGTLS_SANITIZED
-/* --- what the kernel says of it ------------------------------------------------------------------
- */
+/* --- what the kernel says of it --------------------------------------------------------------- */
 
 /* The flags of the mapping that this is in: "rd wr mr mw me lo dd". */
 static void flags_of(const void *memory, char *flags, size_t size)
@@ -213,8 +212,7 @@ static void test_no_limit_left(void **state)
     assert_int_equal(in_child(look_without, 0), 0);
 }
 
-/* --- a real core image --------------------------------------------------------------------------
- */
+/* --- a real core image ------------------------------------------------------------------------ */
 
 static char directory[] = "/tmp/pgtls-vault-XXXXXX";
 
