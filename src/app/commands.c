@@ -9,6 +9,7 @@
 #include "pgtls/base/arena.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 #include "pgtls/pg/login.h"
 #include "pgtls/probe/once.h"
 
@@ -359,7 +360,7 @@ int command_probe(const struct flags *flags)
         status = probe_chosen(&run);
     secret_wipe(&run.password);
     if (run.url) /* it may hold a password */
-        str_wipe(run.url, strlen(run.url));
+        wipe_memory(run.url, strlen(run.url));
     free(run.url);
     endpoint_set_unref(run.set);
     endpoint_set_unref(run.left);

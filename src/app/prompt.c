@@ -2,7 +2,7 @@
  * that would end or stop us are held until the terminal echoes again. */
 #include "prompt.h"
 
-#include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -68,7 +68,7 @@ static bool read_line(struct secret *secret)
         else
             fits = false;
     }
-    str_wipe(&c, 1);
+    wipe_memory(&c, 1);
     secret->text[len] = '\0';
     secret->present = fits && caught == 0 && len > 0;
     return secret->present;

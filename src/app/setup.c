@@ -2,7 +2,7 @@
 #include "setup.h"
 
 #include "discovery_once.h"
-#include "pgtls/base/wipe.h"
+#include "pgtls/base/vault.h"
 #include "pgtls/pg/login.h"
 
 #include <fcntl.h>
@@ -90,7 +90,7 @@ static void keep_heaps(void)
 void setup_process(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    wipe_environment();
+    vault_environment();
     limit_thread_pool();
     keep_heaps();
     raise_descriptor_limit();

@@ -1,8 +1,8 @@
 /* Memory that lives and dies together. Blocks are wiped when freed. */
 #include "pgtls/base/arena.h"
 
-#include "pgtls/base/str.h"
 #include "pgtls/base/vault.h"
+#include "pgtls/base/wipe.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -37,7 +37,7 @@ void arena_free(struct arena *a)
     while (a->blocks) {
         struct block *next = a->blocks->next;
 
-        str_wipe(a->blocks->bytes, a->blocks->used);
+        wipe_memory(a->blocks->bytes, a->blocks->used);
         free(a->blocks);
         a->blocks = next;
     }

@@ -70,8 +70,8 @@ static bool tell_lost(void)
     if (lost == queue.lost_told)
         return true;
     snprintf(lines, sizeof lines, "%llu", (unsigned long long)(lost - queue.lost_told));
-    log_compose(&notice, LOG_LEVEL_WARN, __FILE__, __LINE__, "Lines of the log were lost",
-                &(const struct log_pair){"lines", lines}, 1);
+    log_line(&notice, LOG_LEVEL_WARN, __FILE__, __LINE__, "Lines of the log were lost",
+             &(const struct log_pair){"lines", lines}, 1);
     told = !notice.failed && write_all(notice.data, notice.len);
     buf_deinit(&notice);
     if (told)

@@ -1,8 +1,6 @@
 /* Small text helpers. */
 #include "pgtls/base/str.h"
 
-#include "pgtls/base/wipe.h"
-
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 
@@ -258,10 +256,4 @@ void str_time(char to[STR_TIME_SIZE], int64_t realtime_ns, bool with_ms)
         snprintf(to + n, STR_TIME_SIZE - n, ".%03dZ", (int)(realtime_ns % NS_PER_S / NS_PER_MS));
     else
         snprintf(to + n, STR_TIME_SIZE - n, "Z");
-}
-
-void str_wipe(void *memory, size_t n)
-{
-    explicit_bzero(memory, n);
-    wipe_registers();
 }

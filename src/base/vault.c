@@ -2,7 +2,7 @@
  * pieces, first fit. Few and small things are kept here, seldom. */
 #include "pgtls/base/vault.h"
 
-#include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -118,7 +118,7 @@ static void join(struct area *area)
         next = next_piece(area, p);
         if (next && !p->taken && !next->taken) {
             p->size += sizeof *next + next->size;
-            str_wipe(next, sizeof *next);
+            wipe_memory(next, sizeof *next);
             next = p;
         }
     }
@@ -184,7 +184,7 @@ void vault_free(void *memory)
         return;
     piece = (struct piece *)((unsigned char *)memory - offsetof(struct piece, bytes));
     pthread_mutex_lock(&lock);
-    str_wipe(piece->bytes, piece->size);
+    wipe_memory(piece->bytes, piece->size);
     piece->taken = false;
     area = area_of(piece);
     join(area);
@@ -211,4 +211,16 @@ enum vault_kind vault_kind(void)
     kind = worst;
     pthread_mutex_unlock(&lock);
     return kind;
+}
+
+void vault_environment(void)
+{
+    for (char **at = environ; at && *at; at++) {
+        char *copy = vault_strdup(*at);
+
+        if (!copy)
+            return; /* what is left stays where it is: no worse than before */
+        wipe_memory(*at, strlen(*at));
+        *at = copy;
+    }
 }

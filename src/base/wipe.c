@@ -1,25 +1,9 @@
 /* What is let go of is wiped. */
 #include "pgtls/base/wipe.h"
 
-#include "pgtls/base/str.h"
-#include "pgtls/base/vault.h"
-
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-void wipe_environment(void)
-{
-    for (char **at = environ; at && *at; at++) {
-        char *copy = vault_strdup(*at);
-
-        if (!copy)
-            return; /* what is left stays where it is: no worse than before */
-        str_wipe(*at, strlen(*at));
-        *at = copy;
-    }
-}
 
 char *wipe_argument(char *word)
 {
@@ -65,6 +49,12 @@ __attribute__((noinline)) void wipe_registers(void)
 #endif
 }
 
+void wipe_memory(void *memory, size_t n)
+{
+    explicit_bzero(memory, n);
+    wipe_registers();
+}
+
 #if defined(__GLIBC__) && !defined(PGTLS_SANITIZED)
 
 /* Larger blocks hold no secrets but in their own right (a passfile, which its reader wipes); they
@@ -82,7 +72,7 @@ void free(void *memory)
     size_t size = memory && !paused ? malloc_usable_size(memory) : 0;
 
     if (size > 0 && size <= MAX_WIPED)
-        explicit_bzero(memory, size); /* not str_wipe: a probe frees a thousand times */
+        explicit_bzero(memory, size); /* not wipe_memory: a probe frees a thousand times */
     __libc_free(memory);
 }
 

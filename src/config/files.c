@@ -2,7 +2,7 @@
 #include "files.h"
 
 #include "pgtls/base/sandbox.h"
-#include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 #include "pgtls/config/config.h"
 
 #include <dirent.h>
@@ -26,7 +26,7 @@ static bool grow(struct bytes *b, size_t *size)
         return false;
     if (b->text) {
         memcpy(grown, b->text, b->len);
-        str_wipe(b->text, b->len);
+        wipe_memory(b->text, b->len);
         free(b->text);
     }
     b->text = grown;
@@ -76,7 +76,7 @@ struct bytes file_read(const char *path)
 void bytes_free(struct bytes *b)
 {
     if (b->text)
-        str_wipe(b->text, b->len);
+        wipe_memory(b->text, b->len);
     free(b->text);
     *b = (struct bytes){.text = NULL};
 }

@@ -4,6 +4,7 @@
 #include "passfile.h"
 #include "pgtls/base/file.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -33,7 +34,7 @@ __attribute__((format(printf, 3, 4))) static bool fail(char *error, size_t size,
 
 void secret_wipe(struct secret *secret)
 {
-    str_wipe(secret, sizeof *secret);
+    wipe_memory(secret, sizeof *secret);
 }
 
 /* Reads at most `max` bytes. Returns how many, -1 with a reason, also when there are more. */
@@ -90,7 +91,7 @@ static bool read_from_file(const char *path, struct secret *secret, char *error,
         secret->text[len] = '\0';
         secret->present = true;
     }
-    str_wipe(text, sizeof text);
+    wipe_memory(text, sizeof text);
     return ok;
 }
 
@@ -150,7 +151,7 @@ static bool read_from_passfile(const char *path, const struct server *server, st
     if (n >= 0) {
         secret->present =
             passfile_find(bytes, (size_t)n, fields, secret->text, sizeof secret->text, &too_long);
-        str_wipe(bytes, (size_t)n);
+        wipe_memory(bytes, (size_t)n);
     }
     free(bytes);
     if (too_long)

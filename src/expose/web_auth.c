@@ -2,7 +2,7 @@
 #include "web_auth.h"
 
 #include "pgtls/base/sandbox.h"
-#include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 #include "web_bcrypt.h"
 #include "web_seal.h"
 
@@ -107,7 +107,7 @@ static void question_free(struct question *q)
     if (!q)
         return;
     if (q->password)
-        str_wipe(q->password, strlen(q->password));
+        wipe_memory(q->password, strlen(q->password));
     free(q->password);
     free(q->hash);
     free(q);
@@ -219,7 +219,7 @@ static void let_go(struct auth *auth)
         return;
     pthread_cond_destroy(&auth->changed);
     pthread_mutex_destroy(&auth->lock);
-    str_wipe(auth, sizeof *auth);
+    wipe_memory(auth, sizeof *auth);
     free(auth);
 }
 

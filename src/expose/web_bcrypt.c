@@ -1,7 +1,7 @@
 /* bcrypt by libxcrypt; the only file that includes crypt.h. */
 #include "web_bcrypt.h"
 
-#include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 
 #include <crypt.h>
 #include <stdbool.h>
@@ -43,7 +43,7 @@ enum bcrypt_answer bcrypt_check(const char *hash, const char *password)
     if (computed && strlen(computed) == HEAD_BYTES + SALT_BYTES + HASH_BYTES)
         answer = equal(computed + HEAD_BYTES + SALT_BYTES, salt + SALT_BYTES) ? BCRYPT_RIGHT
                                                                               : BCRYPT_WRONG;
-    str_wipe(data, sizeof *data);
+    wipe_memory(data, sizeof *data);
     free(data);
     return answer;
 }

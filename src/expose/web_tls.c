@@ -8,7 +8,7 @@
 
 #include "pgtls/base/buf.h"
 #include "pgtls/base/file.h"
-#include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 #include "web_guard.h"
 #include "web_priority.h"
 
@@ -120,7 +120,7 @@ static bool load_key_pair(struct web_tls *tls, char *error, size_t size)
         }
     }
     if (key.data)
-        str_wipe(key.data, key.cap);
+        wipe_memory(key.data, key.cap);
     buf_deinit(&key);
     buf_deinit(&cert);
     return good && find_kind(tls, error, size);

@@ -4,6 +4,7 @@
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 #include "pgtls/net/arrival.h"
 #include "pgtls/net/socket.h"
 #include "pgtls/tls/library.h"
@@ -201,7 +202,7 @@ static void wipe_password(struct login *l)
     char *password = PQpass(l->conn);
 
     if (password && *password)
-        str_wipe(password, strlen(password));
+        wipe_memory(password, strlen(password));
 }
 
 static bool start_query(struct login *l)

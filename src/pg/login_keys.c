@@ -1,7 +1,7 @@
 /* SCRAM keys: made, kept, let go of. */
 #include "pgtls/pg/login_keys.h"
 
-#include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -57,7 +57,7 @@ static bool key(char to[SCRAM_KEY_TEXT], const unsigned char salted[SCRAM_KEY_BY
 
     if (made)
         EVP_EncodeBlock((unsigned char *)to, bytes, sizeof bytes);
-    str_wipe(bytes, sizeof bytes);
+    wipe_memory(bytes, sizeof bytes);
     return made;
 }
 
@@ -75,9 +75,9 @@ bool scram_keys_derive(struct scram_keys *keys, const char *password,
                           (int)offer->iterations, EVP_sha256(), sizeof salted, salted) == 1)
         made = key(keys->client_key, salted, "Client Key") &&
                key(keys->server_key, salted, "Server Key");
-    str_wipe(salted, sizeof salted);
+    wipe_memory(salted, sizeof salted);
     if (!made)
-        str_wipe(keys, sizeof *keys);
+        wipe_memory(keys, sizeof *keys);
     return made;
 }
 
@@ -85,7 +85,7 @@ bool scram_keys_derive(struct scram_keys *keys, const char *password,
 
 static void drop(struct login_keys *k)
 {
-    str_wipe(&k->keys, sizeof k->keys);
+    wipe_memory(&k->keys, sizeof k->keys);
     k->present = false;
     k->fitted = 0;
 }

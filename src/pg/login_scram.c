@@ -2,7 +2,7 @@
  */
 #include "login_state.h"
 
-#include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ enum keys_fate login_keys_fate(const struct login *l)
 void login_forget_password(struct login *l)
 {
     if (l->password)
-        str_wipe(l->password, strlen(l->password));
+        wipe_memory(l->password, strlen(l->password));
     free(l->password);
     l->password = NULL;
 }

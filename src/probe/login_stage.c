@@ -4,6 +4,7 @@
 #include "login_job.h"
 
 #include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 #include "pgtls/tls/trust.h"
 
 #include <stdio.h>
@@ -167,5 +168,5 @@ void login_learn(struct probe *p)
         if (learned->keys)
             login_keys_take(learned->keys, &keys, p->secret_generation);
     }
-    str_wipe(&keys, sizeof keys);
+    wipe_memory(&keys, sizeof keys);
 }

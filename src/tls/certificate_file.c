@@ -3,6 +3,7 @@
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -81,7 +82,7 @@ static void read_content(struct certificate_file *file, int fd, size_t size)
         str_copy(file->error, sizeof file->error, strerror(errno));
     else
         take_leaf(file, text, (size_t)len);
-    str_wipe(text, size);
+    wipe_memory(text, size);
     free(text);
 }
 

@@ -7,6 +7,7 @@
 #include "pgtls/base/file.h"
 #include "pgtls/base/str.h"
 #include "pgtls/base/vault.h"
+#include "pgtls/base/wipe.h"
 #include "pgtls/config/secret.h"
 #include "pgtls/tls/library.h"
 
@@ -393,7 +394,7 @@ struct trust *trust_get(struct trust_cache *cache, const struct server *s,
     struct trust *t;
 
     if (!make_key(cache, s, key)) {
-        str_wipe(key, sizeof key);
+        wipe_memory(key, sizeof key);
         *reason = INTERNAL_OTHER;
         str_copy(error, size, "the paths of this endpoint's TLS files are too long");
         return NULL;
@@ -401,7 +402,7 @@ struct trust *trust_get(struct trust_cache *cache, const struct server *s,
     t = find(cache, s, key, now_ns);
     if (!t)
         t = add(cache, s, key, now_ns, &trouble);
-    str_wipe(key, strlen(key));
+    wipe_memory(key, strlen(key));
     if (!t)
         return NULL;
     t->used_ns = now_ns;

@@ -1,6 +1,8 @@
 /* What free() and realloc() give back holds nothing any more. */
 #include "pgtls/base/wipe.h"
 
+#include "pgtls/base/vault.h"
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,7 +100,7 @@ static void test_environment(void **state)
 {
     (void)state;
     assert_int_equal(setenv("PGTLS_TEST_WIPE", "kept", 1), 0);
-    wipe_environment();
+    vault_environment();
     assert_string_equal(getenv("PGTLS_TEST_WIPE"), "kept");
 }
 

@@ -40,7 +40,3 @@ const char *str_nearest(const char *word, const char *const *names, size_t n);
 /* Unix seconds as RFC 3339 UTC ("2026-11-21T10:00:00Z"); with_ms adds milliseconds. */
 #define STR_TIME_SIZE 32
 void str_time(char to[STR_TIME_SIZE], int64_t realtime_ns, bool with_ms);
-
-/* Overwrites memory in a way the compiler keeps, and the vector registers of this thread, in which
- * the latest copy of a secret may stay for as long as the thread sleeps (wipe.h). */
-void str_wipe(void *memory, size_t n);

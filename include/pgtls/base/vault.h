@@ -26,3 +26,8 @@ char *vault_strdup(const char *text);
 
 /* The worst kind that has been given out so far. */
 enum vault_kind vault_kind(void);
+
+/* Moves the environment here, out of the block that the kernel shows as /proc/PID/environ, which is
+ * overwritten; getenv() works as before. What there is no memory for stays where it was. Call once,
+ * before the first thread. */
+void vault_environment(void);

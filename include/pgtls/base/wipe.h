@@ -1,6 +1,4 @@
 #pragma once
-#include <stdbool.h>
-
 /* What is let go of is wiped. Secrets pass through libraries that copy them and free the copies as
  * they are (libpq, its SASL exchange, the YAML parser), so free() and realloc() of this program
  * overwrite what they give back: a core image, or whoever reads our memory, finds no secret of a
@@ -8,6 +6,12 @@
  *
  * Not under sanitizers (PGTLS_SANITIZED), which have a free() of their own, nor under valgrind,
  * which replaces this one, nor where the C library is not glibc. */
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Overwrites n bytes in a way the compiler keeps, and the vector registers of this thread, in which
+ * the latest copy of a secret may stay for as long as the thread sleeps. */
+void wipe_memory(void *memory, size_t n);
 
 /* For this thread, until told otherwise: what is freed now holds no secret of ours. Only around
  * code that neither is given one nor frees what was made before (docs/performance.md says what it
@@ -15,13 +19,8 @@
 void wipe_pause(bool pause);
 
 /* Overwrites what copying leaves in the vector registers of this thread: an image of the process
- * holds them, too. Where they are not known it does nothing. str_wipe calls it. */
+ * holds them, too. Where they are not known it does nothing. wipe_memory calls it. */
 void wipe_registers(void);
-
-/* Moves the environment out of the block that the kernel shows as /proc/PID/environ, which is
- * overwritten, to where secrets are kept (vault.h); getenv() works as before. Call once, before the
- * first thread. */
-void wipe_environment(void);
 
 /* Moves a word of the command line out of what the kernel shows as /proc/PID/cmdline, where x's of
  * its length take its place. The caller frees it; NULL, and the word as it was, without memory. */
