@@ -196,6 +196,11 @@ uint64_t str_hash(uint64_t start, const char *text)
     return start;
 }
 
+const char *str_name(const char *const *names, size_t count, size_t value)
+{
+    return value < count ? names[value] : "";
+}
+
 /* Levenshtein distance, capped: words here are configuration keys. */
 static size_t distance(const char *a, const char *b)
 {

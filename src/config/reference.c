@@ -5,6 +5,7 @@
 #include "keys.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/str.h"
+#include "reference_cell.h"
 
 static const char intro[] =
     "# Configuration\n"
@@ -134,95 +135,61 @@ static const char files_intro[] =
     "for\n"
     "  the same content, however often a reload is tried.\n";
 
-/* A cell of a table: nothing in it may end the cell. */
-static void add_cell(struct buf *to, const char *text)
+/* What stands for values of a type, where that is all there is to say. */
+static const char *const forms[] = {
+    [KEY_TEXT] = "text",
+    [KEY_SECRET] = "text",
+    [KEY_DSN] = "text",
+    [KEY_REASON] = "text, `false`",
+    [KEY_PATH] = "path",
+    [KEY_HOSTS] = "comma list",
+    [KEY_BOOL] = "`true`, `false`",
+    [KEY_LOGIN] = "`true`, `false`, mapping",
+    [KEY_POLICY] = "`true`, `false`, mapping",
+    [KEY_LABELS] = "mapping",
+    [KEY_VARS] = "mapping",
+    [KEY_PROMISE] = "mapping",
+    [KEY_EXPECT] = "mapping",
+    [KEY_SESSIONS] = "list",
+    [KEY_NETWORKS] = "list",
+    [KEY_PINS] = "list",
+    [KEY_TARGETS] = "list",
+    [KEY_TEXTS] = "list of texts",
+    [KEY_PATHS] = "list of paths",
+    [KEY_FAULTS] = "text, or a list",
+    [KEY_CLASSES] = "text, or a list",
+};
+
+static void add_words(struct buf *to, const struct key *key)
 {
-    buf_add_char(to, ' ');
-    for (; *text; text++) {
-        if (*text == '|')
-            buf_add_char(to, '\\');
-        buf_add_char(to, *text);
-    }
-    buf_add_str(to, " |");
+    if (key->type == KEY_FLAGS)
+        buf_add_str(to, "list of ");
+    for (size_t i = 0; key->names[i]; i++)
+        buf_addf(to, "%s`%s`", i ? ", " : "", key->names[i]);
 }
 
 static void add_bounds(struct buf *to, const struct key *key)
 {
+    bool is_list =
+        key->slot == SLOT_CLUSTERS || key->slot == SLOT_BUCKETS || key->slot == SLOT_DISCOVERY;
     struct buf b = BUF_INIT(256);
 
-    switch (key->type) {
-    case KEY_DURATION:
+    if (key->type == KEY_DURATION) {
         buf_add_str(&b, "duration, ");
         str_add_duration(&b, key->low);
         buf_add_str(&b, " to ");
         str_add_duration(&b, key->high);
-        break;
-    case KEY_INTEGER:
-        buf_addf(&b, "%lld to %lld", (long long)key->low, (long long)key->high);
-        break;
-    case KEY_PORTS:
-        buf_addf(&b, "%lld to %lld, comma list", (long long)key->low, (long long)key->high);
-        break;
-    case KEY_HOSTS:
-        buf_add_str(&b, "comma list");
-        break;
-    case KEY_ENUM:
-    case KEY_FLAGS:
-        for (size_t i = 0; key->names[i]; i++)
-            buf_addf(&b, "%s`%s`",
-                     i                        ? ", "
-                     : key->type == KEY_FLAGS ? "list of "
-                                              : "",
-                     key->names[i]);
-        break;
-    case KEY_BOOL:
-        buf_add_str(&b, "`true`, `false`");
-        break;
-    case KEY_LABELS:
-    case KEY_VARS:
-    case KEY_PROMISE:
-    case KEY_EXPECT:
-        buf_add_str(&b, "mapping");
-        break;
-    case KEY_SESSIONS:
-    case KEY_NETWORKS:
-    case KEY_PINS:
-    case KEY_TARGETS:
-        buf_add_str(&b, "list");
-        break;
-    case KEY_LOGIN:
-    case KEY_POLICY:
-        buf_add_str(&b, "`true`, `false`, mapping");
-        break;
-    case KEY_NODE:
-        buf_add_str(&b, key->slot == SLOT_CLUSTERS || key->slot == SLOT_BUCKETS ||
-                                key->slot == SLOT_DISCOVERY
-                            ? "list"
-                            : "mapping");
-        break;
-    case KEY_REASON:
-        buf_add_str(&b, "text, `false`");
-        break;
-    case KEY_FAULTS:
-    case KEY_CLASSES:
-        buf_add_str(&b, "text, or a list");
-        break;
-    case KEY_TEXTS:
-        buf_add_str(&b, "list of texts");
-        break;
-    case KEY_PATHS:
-        buf_add_str(&b, "list of paths");
-        break;
-    case KEY_PATH:
-        buf_add_str(&b, "path");
-        break;
-    case KEY_TEXT:
-    case KEY_SECRET:
-    case KEY_DSN:
-        buf_add_str(&b, "text");
-        break;
+    } else if (key->type == KEY_INTEGER || key->type == KEY_PORTS) {
+        buf_addf(&b, "%lld to %lld%s", (long long)key->low, (long long)key->high,
+                 key->type == KEY_PORTS ? ", comma list" : "");
+    } else if (key->type == KEY_ENUM || key->type == KEY_FLAGS) {
+        add_words(&b, key);
+    } else if (key->type == KEY_NODE) {
+        buf_add_str(&b, is_list ? "list" : "mapping");
+    } else {
+        buf_add_str(&b, forms[key->type]);
     }
-    add_cell(to, buf_text(&b));
+    reference_cell(to, buf_text(&b));
     buf_deinit(&b);
 }
 
@@ -237,8 +204,8 @@ static void add_table(struct buf *to, const char *title, unsigned levels)
             continue;
         buf_addf(to, "| `%s` |", key->name);
         add_bounds(to, key);
-        add_cell(to, key->fallback ? key->fallback : "");
-        add_cell(to, key->help);
+        reference_cell(to, key->fallback ? key->fallback : "");
+        reference_cell(to, key->help);
         buf_add_char(to, '\n');
     }
 }

@@ -3,6 +3,7 @@
 
 #include "pgtls/base/buf.h"
 #include "pgtls/config/dsn.h"
+#include "reference_cell.h"
 
 #include <string.h>
 
@@ -99,18 +100,6 @@ static const char keywords_intro[] =
     "| Parameter | Here |\n"
     "| --- | --- |\n";
 
-/* A cell of a table: nothing in it may end the cell. */
-static void add_cell(struct buf *to, const char *text)
-{
-    buf_add_char(to, ' ');
-    for (; *text; text++) {
-        if (*text == '|')
-            buf_add_char(to, '\\');
-        buf_add_char(to, *text);
-    }
-    buf_add_str(to, " |");
-}
-
 static void add_fate(struct buf *to, const struct dsn_rule *rule)
 {
     struct buf b = BUF_INIT(1024);
@@ -129,7 +118,7 @@ static void add_fate(struct buf *to, const struct dsn_rule *rule)
         buf_addf(&b, "`%s=%s`", rule->key, rule->as);
     else
         buf_addf(&b, "`%s`", rule->key);
-    add_cell(to, buf_text(&b));
+    reference_cell(to, buf_text(&b));
     buf_deinit(&b);
 }
 
@@ -184,7 +173,7 @@ static void add_dialect(struct buf *to, enum dsn_dialect dialect)
         }
         buf_add_str(to, " |");
         add_fate(to, rule);
-        add_cell(to, rule->note ? rule->note : "");
+        reference_cell(to, rule->note ? rule->note : "");
         buf_add_char(to, '\n');
     }
     add_harmless(to, row);
@@ -200,18 +189,18 @@ static void add_keywords(struct buf *to)
         buf_addf(to, "| `%s` |", all[i].name);
         switch (all[i].fate) {
         case DSN_USED:
-            add_cell(to, "used");
+            reference_cell(to, "used");
             break;
         case DSN_IGNORED:
             buf_add_str(to, " ignored, with a warning");
             if (all[i].harmless)
                 buf_addf(to, " unless it is `%s`", all[i].harmless);
             buf_add_char(to, ':');
-            add_cell(to, all[i].note);
+            reference_cell(to, all[i].note);
             break;
         case DSN_REFUSED:
             buf_add_str(to, " refused:");
-            add_cell(to, all[i].note);
+            reference_cell(to, all[i].note);
             break;
         }
         buf_add_char(to, '\n');

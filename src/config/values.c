@@ -416,7 +416,8 @@ static bool read_secret(const struct input *in, struct setting *to)
     return keep_text(in, to, arena_strndup_secret(in->reader->arena, in->text, in->len));
 }
 
-static bool read_login(const struct input *in, struct setting *to)
+/* True, false, or the keys of a level of its own, which mean true. */
+static bool read_switch(const struct input *in, struct setting *to, enum level level)
 {
     to->number = 1;
     if (!in->node || in->node->kind == YAML_TEXT)
@@ -424,10 +425,20 @@ static bool read_login(const struct input *in, struct setting *to)
     if (in->node->kind != YAML_MAP)
         return refuse(in, "%s where true, false or a mapping is needed",
                       yaml_kind_name(in->node->kind));
-    /* The keys inside claim the same slots. */
-    to->key = NULL;
-    read_layer(in->reader, in->node, LEVEL_LOGIN, in->layer);
+    if (level == LEVEL_LOGIN)
+        to->key = NULL; /* the keys inside claim the same slots */
+    read_layer(in->reader, in->node, level, in->layer);
     return true;
+}
+
+static bool read_login(const struct input *in, struct setting *to)
+{
+    return read_switch(in, to, LEVEL_LOGIN);
+}
+
+static bool read_policy(const struct input *in, struct setting *to)
+{
+    return read_switch(in, to, LEVEL_POLICY);
 }
 
 /* The keys inside have slots of their own, so that each is inherited by itself. */
@@ -437,18 +448,6 @@ static bool read_promise(const struct input *in, struct setting *to)
     if (!in->node || in->node->kind != YAML_MAP)
         return refuse(in, "a mapping is needed; write for example {read_only: true}");
     read_layer(in->reader, in->node, LEVEL_PROMISE, in->layer);
-    return true;
-}
-
-static bool read_policy(const struct input *in, struct setting *to)
-{
-    to->number = 1;
-    if (!in->node || in->node->kind == YAML_TEXT)
-        return read_bool(in, to);
-    if (in->node->kind != YAML_MAP)
-        return refuse(in, "%s where true, false or a mapping is needed",
-                      yaml_kind_name(in->node->kind));
-    read_layer(in->reader, in->node, LEVEL_POLICY, in->layer);
     return true;
 }
 

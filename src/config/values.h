@@ -22,6 +22,17 @@ void read_value(const struct input *in, struct setting *to);
 /* Refuses a value: an error at its place, beginning with what it is called. Returns false. */
 bool refuse(const struct input *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same key's value that stands at this place of its list. */
+static inline struct input input_item(const struct input *in, const struct yaml_node *node)
+{
+    struct input item = *in;
+
+    item.at = node->at;
+    item.text = node->text;
+    item.len = node->len;
+    return item;
+}
+
 /* A value fit for a message: short, clean, and nothing that might hold a password. */
 #define SHOWN_SIZE 80
 const char *shown(char to[SHOWN_SIZE], const char *text);

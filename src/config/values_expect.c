@@ -96,11 +96,8 @@ static bool read_words(const struct input *in, struct setting *to, take_word *ta
     if (is_list && in->node->n == 0)
         return refuse(in, "an empty list; name what is expected, or leave the key out");
     for (const struct yaml_entry *e = is_list ? in->node->first : &single; e; e = e->next) {
-        struct input item = *in;
+        struct input item = input_item(in, e->value);
 
-        item.at = e->value->at;
-        item.text = e->value->text;
-        item.len = e->value->len;
         if (e->value->kind != YAML_TEXT)
             return refuse(&item, "%s where a word is needed", yaml_kind_name(e->value->kind));
         if (!take(expect, item.text))

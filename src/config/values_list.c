@@ -35,11 +35,8 @@ static bool each_item(const struct input *in, size_t max, size_t size, void **it
         return false;
     }
     for (const struct yaml_entry *e = is_list ? in->node->first : &single; e; e = e->next) {
-        struct input item = *in;
+        struct input item = input_item(in, e->value);
 
-        item.at = e->value->at;
-        item.text = e->value->text;
-        item.len = e->value->len;
         if (e->value->kind != YAML_TEXT)
             return refuse(&item, "%s where a text is needed", yaml_kind_name(e->value->kind));
         if (!read(&item, (char *)*items + *n * size))

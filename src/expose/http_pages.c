@@ -120,19 +120,25 @@ static struct streamed *streamed_new(struct site *site, const struct page_query 
     return streamed;
 }
 
+/* False with the reply: the request is wrong, or too many pages are on their way. */
+static bool may_be_sent(struct site *site, struct reply *reply, const char *wrong)
+{
+    if (wrong)
+        reply_text(reply, BAD_REQUEST, wrong);
+    else if (!reply_take_place(reply, &site->pages, MAX_PAGES))
+        reply_refuse(reply, "Too many pages are being sent.");
+    else
+        return true;
+    return false;
+}
+
 void answer_page(struct site *site, const struct request *request, struct reply *reply)
 {
     struct page_query query = {0};
     const char *wrong = read_query(request, &query);
 
-    if (wrong) {
-        reply_text(reply, BAD_REQUEST, wrong);
+    if (!may_be_sent(site, reply, wrong))
         return;
-    }
-    if (!reply_take_place(reply, &site->pages, MAX_PAGES)) {
-        reply_refuse(reply, "Too many pages are being sent.");
-        return;
-    }
     reply->stream = (struct stream){streamed_next, streamed_free, streamed_new(site, &query)};
     if (reply->stream.of)
         be_page(reply);
@@ -148,14 +154,8 @@ void answer_server(struct site *site, const struct request *request, struct repl
     struct page_site about = site_of(site);
     struct fleet_view *view;
 
-    if (wrong) {
-        reply_text(reply, BAD_REQUEST, wrong);
+    if (!may_be_sent(site, reply, wrong))
         return;
-    }
-    if (!reply_take_place(reply, &site->pages, MAX_PAGES)) {
-        reply_refuse(reply, "Too many pages are being sent.");
-        return;
-    }
     view = fleet_view(site->fleet);
     if (view &&
         page_of_server(view, &about, parameter(request, "cluster"), parameter(request, "endpoint"),

@@ -2,6 +2,8 @@
  * bytes, by the fleet and by its readers: the last one to let go frees it. */
 #include "pgtls/model/certificate.h"
 
+#include "pgtls/base/str.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +16,7 @@ static const char *const position_names[POSITION_COUNT] = {
 
 const char *position_name(enum position position)
 {
-    return position_names[position];
+    return str_name(position_names, POSITION_COUNT, (size_t)position);
 }
 
 struct chain *chain_new(size_t count)

@@ -5,6 +5,8 @@
  * under this project's warnings, and a row without an id does not compile. */
 #include "pgtls/model/fault.h"
 
+#include "pgtls/base/str.h"
+
 #include <string.h>
 
 /* The ids as members, because the address of one is a constant that a static table may hold. */
@@ -106,23 +108,17 @@ bool fault_from_id(const char *id, enum fault *fault)
     return false;
 }
 
-/* A value outside its enum is a bug elsewhere; a metric of it must still be well-formed. */
-static const char *name_of(const char *const *names, size_t count, size_t value)
-{
-    return value < count ? names[value] : "";
-}
-
 const char *fault_class_name(enum fault_class class)
 {
-    return name_of(class_names, FAULT_CLASS_COUNT, (size_t) class);
+    return str_name(class_names, FAULT_CLASS_COUNT, (size_t) class);
 }
 
 const char *hba_kind_name(enum hba_kind kind)
 {
-    return name_of(hba_kind_names, HBA_KIND_COUNT, (size_t)kind);
+    return str_name(hba_kind_names, HBA_KIND_COUNT, (size_t)kind);
 }
 
 const char *internal_reason_name(enum internal_reason reason)
 {
-    return name_of(internal_reason_names, INTERNAL_REASON_COUNT, (size_t)reason);
+    return str_name(internal_reason_names, INTERNAL_REASON_COUNT, (size_t)reason);
 }

@@ -1,7 +1,7 @@
 /* The words of a probe. Every one is a label value. */
 #include "pgtls/model/phase.h"
 
-#include <stddef.h>
+#include "pgtls/base/str.h"
 
 static const char *const probe_kind_names[PROBE_COUNT] = {
     [PROBE_INSPECT] = "inspect",
@@ -21,23 +21,17 @@ static const char *const close_how_names[CLOSE_COUNT] = {
     [CLOSE_RST] = "rst",
 };
 
-/* A value outside its enum is a bug elsewhere; a metric of it must still be well-formed. */
-static const char *name_of(const char *const *names, size_t count, size_t value)
-{
-    return value < count ? names[value] : "";
-}
-
 const char *probe_kind_name(enum probe_kind kind)
 {
-    return name_of(probe_kind_names, PROBE_COUNT, (size_t)kind);
+    return str_name(probe_kind_names, PROBE_COUNT, (size_t)kind);
 }
 
 const char *phase_name(enum phase phase)
 {
-    return name_of(phase_names, PHASE_COUNT, (size_t)phase);
+    return str_name(phase_names, PHASE_COUNT, (size_t)phase);
 }
 
 const char *close_how_name(enum close_how how)
 {
-    return name_of(close_how_names, CLOSE_COUNT, (size_t)how);
+    return str_name(close_how_names, CLOSE_COUNT, (size_t)how);
 }

@@ -3,6 +3,7 @@
 #include "pgtls/model/requested.h"
 
 #include "pgtls/base/arena.h"
+#include "pgtls/base/str.h"
 #include "pgtls/model/fold.h"
 #include "pgtls/model/module.h"
 
@@ -18,7 +19,7 @@ static const char *const outcome_names[REQUEST_OUTCOME_COUNT] = {
 
 const char *request_outcome_name(enum request_outcome outcome)
 {
-    return outcome_names[outcome];
+    return str_name(outcome_names, REQUEST_OUTCOME_COUNT, (size_t)outcome);
 }
 
 struct probe_answer *probe_answer_new(void)

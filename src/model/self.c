@@ -3,6 +3,7 @@
 
 #include "histogram.h"
 #include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
 
 #include <stdlib.h>
 
@@ -25,12 +26,12 @@ static const char *const refusal_names[WEB_REFUSAL_COUNT] = {
 
 const char *web_refusal_name(enum web_refusal why)
 {
-    return refusal_names[why];
+    return str_name(refusal_names, WEB_REFUSAL_COUNT, (size_t)why);
 }
 
 const char *cap_name(enum cap cap)
 {
-    return cap_names[cap];
+    return str_name(cap_names, CAP_COUNT, (size_t)cap);
 }
 
 void self_init(struct self *self)

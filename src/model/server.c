@@ -45,7 +45,7 @@ void endpoint_set_unref(struct endpoint_set *set)
 
 const char *sslmode_name(enum sslmode mode)
 {
-    return sslmode_names[mode];
+    return str_name(sslmode_names, SSLMODE_COUNT, (size_t)mode);
 }
 
 bool sslmode_from_name(const char *name, enum sslmode *mode)
@@ -61,7 +61,7 @@ bool sslmode_from_name(const char *name, enum sslmode *mode)
 
 const char *negotiation_name(enum negotiation n)
 {
-    return negotiation_names[n];
+    return str_name(negotiation_names, NEGOTIATION_COUNT, (size_t)n);
 }
 
 bool server_same(const struct server *a, const struct server *b)

@@ -3,6 +3,7 @@
 
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
+#include "pgtls/base/str.h"
 #include "session_states.h"
 
 #include <stdlib.h>
@@ -24,7 +25,7 @@ static const char *const status_names[STATUS_COUNT] = {
 
 const char *status_name(enum status status)
 {
-    return status_names[status];
+    return str_name(status_names, STATUS_COUNT, (size_t)status);
 }
 
 enum status status_of_state(enum state state, bool promise_broken)
@@ -37,7 +38,7 @@ enum status status_of_state(enum state state, bool promise_broken)
 
 const char *state_name(enum state state)
 {
-    return state_names[state];
+    return str_name(state_names, STATE_COUNT, (size_t)state);
 }
 
 /* name="value" with the three characters escaped that both exposition formats escape. */

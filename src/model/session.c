@@ -2,6 +2,7 @@
  * counters survive a reload. */
 #include "pgtls/model/session.h"
 
+#include "pgtls/base/str.h"
 #include "pgtls/model/server.h"
 #include "session_states.h"
 
@@ -22,7 +23,7 @@ static const char *const end_names[SESSION_END_COUNT] = {
 
 const char *session_end_name(enum session_end end)
 {
-    return end_names[end];
+    return str_name(end_names, SESSION_END_COUNT, (size_t)end);
 }
 
 struct session_state *session_states_find(struct session_state *sessions, size_t n,

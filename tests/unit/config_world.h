@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -42,6 +43,48 @@ static inline struct endpoint_set *load_keys(const char *keys)
     snprintf(text, sizeof text, "clusters: [{name: c, %s}]", keys);
     return load_good(text);
 }
+
+/* A text that is wrong, and the first message that it gets. */
+struct mistake {
+    const char *text, *message;
+};
+
+/* Each gets its message, and none says the password "hunter2". */
+static inline void assert_mistakes(const struct mistake *mistakes, size_t n)
+{
+    size_t wrong = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct endpoint_set *set = load(mistakes[i].text);
+        const char *got = messages.n > 0 ? messages.items[0].text : "nothing";
+
+        if (set || strcmp(got, mistakes[i].message) != 0) {
+            print_error("%s\n  expected %s\n  got      %s\n", mistakes[i].text, mistakes[i].message,
+                        got);
+            wrong++;
+        }
+        for (size_t j = 0; j < messages.n; j++)
+            assert_null(strstr(messages.items[j].text, "hunter2"));
+        endpoint_set_unref(set);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+#ifdef PGTLS_SOURCE_DIR
+/* A file of this project; the caller frees it. */
+static inline char *read_source(const char *path)
+{
+    char full[4096], *text = calloc(1, 1 << 20);
+    FILE *f;
+
+    snprintf(full, sizeof full, "%s/%s", PGTLS_SOURCE_DIR, path);
+    f = fopen(full, "r");
+    assert_non_null(f);
+    text[fread(text, 1, (1 << 20) - 1, f)] = '\0';
+    fclose(f);
+    return text;
+}
+#endif
 
 /* After the last test. */
 static inline int forget_messages(void **state)

@@ -370,19 +370,6 @@ static void test_connection_string_alone(void **state)
     assert_int_equal(messages.errors, 1);
 }
 
-static char *read_source(const char *path)
-{
-    char full[4096], *text = calloc(1, 1 << 20);
-    FILE *f;
-
-    snprintf(full, sizeof full, "%s/%s", PGTLS_SOURCE_DIR, path);
-    f = fopen(full, "r");
-    assert_non_null(f);
-    text[fread(text, 1, (1 << 20) - 1, f)] = '\0';
-    fclose(f);
-    return text;
-}
-
 static void test_file_that_cannot_be_read(void **state)
 {
     (void)state;

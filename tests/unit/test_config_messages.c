@@ -7,9 +7,7 @@
 #include <stdlib.h>
 
 /* One mistake each; the first message is compared. */
-static const struct {
-    const char *text, *message;
-} mistakes[] = {
+static const struct mistake mistakes[] = {
     {"", "t.yml:1:1: configuration: nothing where a mapping is needed; it begins with a key, such "
          "as \"clusters:\""},
     {"a", "t.yml:1:1: configuration: a single value where a mapping is needed; it begins with a "
@@ -223,23 +221,8 @@ static const struct {
 
 static void test_every_mistake_has_its_message(void **state)
 {
-    size_t wrong = 0;
-
     (void)state;
-    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
-        const char *got;
-
-        assert_null(load(mistakes[i].text));
-        got = messages.n > 0 ? messages.items[0].text : "nothing";
-        if (strcmp(got, mistakes[i].message) != 0) {
-            print_error("%s\n  expected %s\n  got      %s\n", mistakes[i].text, mistakes[i].message,
-                        got);
-            wrong++;
-        }
-        for (size_t j = 0; j < messages.n; j++)
-            assert_null(strstr(messages.items[j].text, "hunter2"));
-    }
-    assert_int_equal(wrong, 0);
+    assert_mistakes(mistakes, sizeof mistakes / sizeof *mistakes);
 }
 
 static void test_warnings(void **state)
@@ -338,19 +321,6 @@ static void test_messages_are_bounded_and_counted(void **state)
     assert_int_equal(messages.n, CONFIG_MAX_MESSAGES);
     assert_int_equal(messages.errors, CONFIG_MAX_MESSAGES + 51);
     buf_deinit(&text);
-}
-
-static char *read_source(const char *path)
-{
-    char full[4096], *text = calloc(1, 1 << 20);
-    FILE *f;
-
-    snprintf(full, sizeof full, "%s/%s", PGTLS_SOURCE_DIR, path);
-    f = fopen(full, "r");
-    assert_non_null(f);
-    text[fread(text, 1, (1 << 20) - 1, f)] = '\0';
-    fclose(f);
-    return text;
 }
 
 static void test_all_errors_of_a_file_at_once(void **state)

@@ -1,14 +1,7 @@
 /* model/expect: what an outcome means where a refusal is expected, what is counted of it, and what
  * a configuration may expect. */
+#include "config_world.h"
 #include "fleet_fixture.h"
-
-#include "pgtls/config/config.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 static struct server expecting(bool login, enum fault fault, enum fault_class class)
 {
@@ -199,15 +192,12 @@ static void test_another_expectation_begins_anew(void **state)
 
 /* --- the configuration ------------------------------------------------------------------------ */
 
-static struct config_messages messages;
-
-static struct endpoint_set *load(const char *keys)
+static const char *one_server(const char *keys)
 {
-    char text[1024];
+    static char text[1024];
 
-    config_messages_deinit(&messages);
     snprintf(text, sizeof text, "clusters: [{name: c, host: h, %s}]", keys);
-    return config_load_text("t.yml", text, strlen(text), &messages);
+    return text;
 }
 
 static void test_right_values(void **state)
@@ -229,10 +219,8 @@ static void test_right_values(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct endpoint_set *set = load(rows[i].keys);
+        struct endpoint_set *set = load_good(one_server(rows[i].keys));
 
-        if (!set)
-            fail_msg("%s: %s", rows[i].keys, messages.items[0].text);
         assert_string_equal(set->servers[0].expect.text, rows[i].text);
         assert_true(expect_has(&set->servers[0].expect, rows[i].has));
         assert_false(expect_has(&set->servers[0].expect, rows[i].has_not));
@@ -244,12 +232,9 @@ static void test_an_inner_expectation_replaces_an_outer_one(void **state)
 {
     const char *text = "defaults: {user: u, expect: {class: hba}}\n"
                        "clusters: [{name: c, host: h, expect: {fault: tcp_timeout}}]";
-    struct endpoint_set *set;
+    struct endpoint_set *set = load_good(text);
 
     (void)state;
-    config_messages_deinit(&messages);
-    set = config_load_text("t.yml", text, strlen(text), &messages);
-    assert_non_null(set);
     assert_true(expect_has(&set->servers[0].expect, FAULT_TCP_TIMEOUT));
     assert_false(expect_has(&set->servers[0].expect, FAULT_HBA_REJECTED));
     endpoint_set_unref(set);
@@ -293,7 +278,7 @@ static void test_wrong_values(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct endpoint_set *set = load(rows[i].keys);
+        struct endpoint_set *set = load(one_server(rows[i].keys));
         const char *said = messages.errors > 0 ? messages.items[0].text : "nothing";
 
         if (set || !strstr(said, rows[i].message))

@@ -2,7 +2,6 @@
  * listeners, and clients that mean no good. */
 #include "http_world.h"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
@@ -462,17 +461,12 @@ static void test_slow_readers_hold_up_nobody(void **state)
 static void test_silent_crowds_make_room(void **state)
 {
     enum { CROWD = 700 };
-    struct rlimit limit;
     struct world *world = world_new(1);
     static int crowd[CROWD];
     size_t dropped = 0;
 
     (void)state;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < 2 * CROWD + 100)
-        skip();
+    take_descriptors(2 * CROWD + 100);
     world_start(world);
     for (size_t i = 0; i < CROWD; i++) {
         crowd[i] = connect_to(http_server_address(world->server, 0));

@@ -1,18 +1,11 @@
 /* What is left alone on purpose: in the model, the health document, the exposition and the
  * configuration. */
-#include "fleet_fixture.h"
+#include "config_world.h"
+#include "scrape.h"
 
-#include "pgtls/base/buf.h"
-#include "pgtls/config/config.h"
 #include "pgtls/expose/health.h"
-#include "pgtls/expose/metrics.h"
 
 #include <jansson.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 /* Two endpoints, the first of two servers; which are left alone changes by set_pauses(). */
 static struct server servers[3];
@@ -194,19 +187,14 @@ static void test_health_says_why(void **state)
 
 static void test_what_is_shown(void **state)
 {
-    static struct self self;
-    struct buf body = BUF_INIT((size_t)1 << 20);
-    struct exposition *e;
+    struct buf body;
 
     (void)state;
     probe(0, false);
     probe(2, true);
     set_pauses(REQUIRE_ALL, "new \"storage\"", NULL, NULL);
     self_init(&self);
-    e = exposition_new(view, &self, METRICS_TEXT);
-    while (exposition_next(e, &body))
-        ;
-    exposition_free(e);
+    body = scrape(fleet, METRICS_TEXT);
     assert_non_null(strstr(buf_text(&body),
                            "\npgtls_maintenance_info{pg_cluster=\"c\",pg_endpoint=\"write\","
                            "server=\"a:5432\",text=\"new \\\"storage\\\"\"} 1\n"));
@@ -223,14 +211,6 @@ static void test_what_is_shown(void **state)
 }
 
 /* --- the configuration ------------------------------------------------------------------------ */
-
-static struct config_messages messages;
-
-static struct endpoint_set *load(const char *text)
-{
-    config_messages_deinit(&messages);
-    return config_load_text("t.yml", text, strlen(text), &messages);
-}
 
 static void test_keys(void **state)
 {

@@ -1,32 +1,5 @@
 /* expose/: the exposition in both formats, negotiation, the budget, the printed contract. */
-#include "fleet_fixture.h"
-
-#include "pgtls/base/buf.h"
-#include "pgtls/expose/metrics.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#define BODY_MAX ((size_t)64 * 1024 * 1024)
-
-static struct self self;
-
-static struct buf scrape(struct fleet *fleet, enum metrics_format format)
-{
-    struct fleet_view *view = fleet_view(fleet);
-    struct exposition *e = exposition_new(view, &self, format);
-    struct buf body = BUF_INIT(BODY_MAX);
-
-    fleet_view_unref(view); /* the exposition holds its own */
-    while (exposition_next(e, &body))
-        ;
-    assert_false(body.failed);
-    exposition_free(e);
-    return body;
-}
+#include "scrape.h"
 
 /* Lines that are samples and contain `needle`. */
 static size_t count_samples(const struct buf *body, const char *needle)
@@ -391,18 +364,9 @@ static void test_every_family_once_and_together(void **state)
 static void test_a_full_buffer_ends_the_scrape(void **state)
 {
     struct fleet *fleet = fleet_of(fixture_server("c", "write", "a:1"));
-    struct fleet_view *view = fleet_view(fleet);
-    struct exposition *e = exposition_new(view, &self, METRICS_TEXT);
-    struct buf body = BUF_INIT(1000);
-    size_t rounds = 0;
 
     (void)state;
-    while (exposition_next(e, &body))
-        assert_true(++rounds < 10);
-    assert_true(body.failed);
-    buf_deinit(&body);
-    exposition_free(e);
-    fleet_view_unref(view);
+    assert_a_full_buffer_ends_the_scrape(fleet, METRICS_TEXT);
     fleet_free(fleet);
 }
 

@@ -5,7 +5,6 @@
 #include "pgtls/model/module.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #define MAX_ASKED 1024
 
@@ -298,17 +297,12 @@ static void test_waiting_leaves_room(void **state)
     enum { CROWD = 600, MOST = 384 };
     static int fds[CROWD];
     struct world *world = probing_world();
-    struct rlimit limit;
     struct buf answer;
     char byte;
     int idle;
 
     (void)state;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < 2 * CROWD + 100)
-        skip();
+    take_descriptors(2 * CROWD + 100);
     idle = connect_to(http_server_address(world->server, 0));
     send_text(idle, keep);
     assert_int_equal(recv(idle, &byte, 1, MSG_PEEK), 1);

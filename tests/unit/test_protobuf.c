@@ -1,37 +1,11 @@
 /* expose/: the protobuf exposition, unpacked and compared with the text series by series. */
-#include "fleet_fixture.h"
+#include "scrape.h"
 
 #include "metrics.pb-c.h"
-#include "pgtls/base/buf.h"
-#include "pgtls/expose/metrics.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#define BODY_MAX ((size_t)64 * 1024 * 1024)
 
 typedef Io__Prometheus__Client__MetricFamily family_message;
 typedef Io__Prometheus__Client__Metric metric_message;
 typedef Io__Prometheus__Client__Histogram histogram_message;
-
-static struct self self;
-
-static struct buf scrape(struct fleet *fleet, enum metrics_format format)
-{
-    struct fleet_view *view = fleet_view(fleet);
-    struct exposition *e = exposition_new(view, &self, format);
-    struct buf body = BUF_INIT(BODY_MAX);
-
-    fleet_view_unref(view);
-    while (exposition_next(e, &body))
-        ;
-    assert_false(body.failed);
-    exposition_free(e);
-    return body;
-}
 
 /* --- protobuf as text ------------------------------------------------------------------------- */
 
@@ -506,18 +480,9 @@ static void test_about_70_series(void **state)
 static void test_a_full_buffer_ends_the_scrape(void **state)
 {
     struct fleet *fleet = fleet_of(HISTOGRAMS_BOTH, 1);
-    struct fleet_view *view = fleet_view(fleet);
-    struct exposition *e = exposition_new(view, &self, METRICS_PROTOBUF);
-    struct buf body = BUF_INIT(1000);
-    size_t rounds = 0;
 
     (void)state;
-    while (exposition_next(e, &body))
-        assert_true(++rounds < 10);
-    assert_true(body.failed);
-    buf_deinit(&body);
-    exposition_free(e);
-    fleet_view_unref(view);
+    assert_a_full_buffer_ends_the_scrape(fleet, METRICS_PROTOBUF);
     fleet_free(fleet);
 }
 

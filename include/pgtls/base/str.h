@@ -33,6 +33,10 @@ size_t str_utf8_sequence(const unsigned char *p, size_t len);
 #define STR_HASH_START UINT64_C(0xcbf29ce484222325)
 uint64_t str_hash(uint64_t start, const char *text);
 
+/* What an enum's value is called by its table of `count` names. A value outside of it is a bug
+ * elsewhere, and "": a metric of it must still be well-formed. */
+const char *str_name(const char *const *names, size_t count, size_t value);
+
 /* Which of `names` (n of them) is nearest to `word`: at most a third of its letters away, or NULL.
  * For "did you mean". */
 const char *str_nearest(const char *word, const char *const *names, size_t n);

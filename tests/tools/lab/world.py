@@ -327,11 +327,7 @@ class World:
 
     @cached_property
     def pooler_paused_plain(self):
-        pooler = self.new_pgbouncer("paused-plain", settings={"client_tls_sslmode": "allow"})
-        psql(conninfo(host=pooler.address, port=pooler.port, user="u_trust", dbname="app", sslmode="require"),
-             check=True)
-        self.console(pooler, "pause app")
-        return pooler
+        return self._paused("paused-plain", client_tls_sslmode="allow")
 
     @cached_property
     def pooler_disabled(self):
