@@ -5,10 +5,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 
-#include <arpa/inet.h>
 #include <string.h>
-
-#define V4_PREFIX_BITS 96
 
 static const char *const names[PROMISE_COUNT] = {
     [PROMISE_READ_ONLY] = "read_only",
@@ -21,7 +18,7 @@ static const char *const names[PROMISE_COUNT] = {
 
 const char *promise_name(enum promise promise)
 {
-    return names[promise];
+    return str_name(names, PROMISE_COUNT, (size_t)promise);
 }
 
 bool promise_made(const struct promises *p, enum promise promise)
@@ -45,92 +42,31 @@ bool promise_made(const struct promises *p, enum promise promise)
     return false;
 }
 
-static enum verdict not(enum verdict verdict) {
-    if (verdict == VERDICT_UNKNOWN) return VERDICT_UNKNOWN;
+static enum verdict opposite(enum verdict verdict)
+{
+    if (verdict == VERDICT_UNKNOWN)
+        return VERDICT_UNKNOWN;
     return verdict == VERDICT_YES ? VERDICT_NO : VERDICT_YES;
 }
 
 enum verdict role_played(enum role role, enum verdict in_recovery, enum verdict read_only)
 {
     /* A standby takes no writes, whatever its settings. */
-    enum verdict writes = in_recovery == VERDICT_YES ? VERDICT_NO : not(read_only);
+    enum verdict writes = in_recovery == VERDICT_YES ? VERDICT_NO : opposite(read_only);
 
     switch (role) {
     case ROLE_READ_WRITE:
         return writes;
     case ROLE_READ_ONLY:
-        return not(writes);
+        return opposite(writes);
     case ROLE_PRIMARY:
-        return not(in_recovery);
+        return opposite(in_recovery);
     case ROLE_STANDBY:
         return in_recovery;
     case ROLE_ANY:
         break;
     }
     return VERDICT_UNKNOWN;
-}
-
-/* What an IPv4 address begins with. */
-static const unsigned char mapped[12] = {[10] = 0xFF, [11] = 0xFF};
-
-/* The 16 bytes of an address; `v4` tells which kind it was. */
-static bool address_bytes(const char *text, size_t len, unsigned char bytes[16], bool *v4)
-{
-    char copy[INET6_ADDRSTRLEN];
-
-    if (len == 0 || len >= sizeof copy)
-        return false;
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    *v4 = inet_pton(AF_INET, copy, bytes + sizeof mapped) == 1;
-    if (*v4)
-        memcpy(bytes, mapped, sizeof mapped);
-    return *v4 || inet_pton(AF_INET6, copy, bytes) == 1;
-}
-
-bool network_from_text(const char *text, struct network *network)
-{
-    const char *slash = strchr(text, '/');
-    int64_t bits;
-    bool v4;
-
-    if (!address_bytes(text, slash ? (size_t)(slash - text) : strlen(text), network->bytes, &v4))
-        return false;
-    network->bits = 128;
-    if (!slash)
-        return true;
-    if (!str_to_i64(slash + 1, 0, v4 ? 32 : 128, &bits))
-        return false;
-    network->bits = (unsigned)bits + (v4 ? V4_PREFIX_BITS : 0);
-    return true;
-}
-
-void network_add_text(struct buf *to, const struct network *network)
-{
-    bool v4 = network->bits >= V4_PREFIX_BITS && memcmp(network->bytes, mapped, sizeof mapped) == 0;
-    unsigned all = v4 ? 32 : 128, bits = v4 ? network->bits - V4_PREFIX_BITS : network->bits;
-    char text[INET6_ADDRSTRLEN];
-
-    if (!inet_ntop(v4 ? AF_INET : AF_INET6, network->bytes + (v4 ? sizeof mapped : 0), text,
-                   sizeof text))
-        return;
-    buf_add_str(to, text);
-    if (bits < all)
-        buf_addf(to, "/%u", bits);
-}
-
-bool network_contains(const struct network *network, const char *address)
-{
-    unsigned whole = network->bits / 8, rest = network->bits % 8;
-    unsigned char bytes[16];
-    bool v4;
-
-    if (!address_bytes(address, strcspn(address, "%"), bytes, &v4) ||
-        memcmp(bytes, network->bytes, whole) != 0)
-        return false;
-    if (network->bits < V4_PREFIX_BITS && memcmp(bytes, mapped, sizeof mapped) == 0)
-        return false; /* "::/0" is all of IPv6 */
-    return rest == 0 || ((bytes[whole] ^ network->bytes[whole]) >> (8 - rest)) == 0;
 }
 
 /* --- judging ---------------------------------------------------------------------------------- */

@@ -1,6 +1,5 @@
 #pragma once
-/* The HTTP server: libmicrohttpd in threads of its own, reading the fleet. The only file that
- * includes microhttpd.h is src/expose/http.c. */
+/* The HTTP server: libmicrohttpd in threads of its own, reading the fleet. */
 #include "pgtls/model/fleet.h"
 #include "pgtls/model/requested.h"
 #include "pgtls/model/self.h"
@@ -50,8 +49,8 @@ struct http_server;
  * NULL with the reason in error. A server that is started with them takes them over. */
 struct http_listeners *http_listeners_open(const char *const *addresses, size_t n, char *error,
                                            size_t size);
-void http_listeners_free(
-    struct http_listeners *listeners); /* closes what no server took; or NULL */
+/* Closes what no server took; accepts NULL. */
+void http_listeners_free(struct http_listeners *listeners);
 
 /* Binds and starts. NULL with the reason in error. Copies what it keeps of the options; the fleet
  * must have been set once. */

@@ -73,7 +73,7 @@ struct certificate_file *certificate_file_new(const char *path);
 struct certificate_file *certificate_file_ref(struct certificate_file *file); /* accepts NULL */
 void certificate_file_unref(struct certificate_file *file);                   /* accepts NULL */
 
-/* Three separate facts, judged whatever this endpoint's sslmode demands. */
+/* Separate facts, judged whatever this endpoint's sslmode demands. */
 enum verdict { VERDICT_UNKNOWN, VERDICT_NO, VERDICT_YES };
 
 struct judgement {

@@ -34,7 +34,7 @@ enum end_kind {
     END_ALERT,     /* fatal TLS alert received: see tls_alert */
     END_TLS_ERROR, /* OpenSSL refused what came: see ssl_reason */
     END_ERROR_RESPONSE,
-    END_BAD_BYTES,        /* not the protocol: see answer */
+    END_BAD_BYTES,        /* not the protocol: see ssl_answer */
     END_CERTIFICATE,      /* this sslmode does not accept the certificate: see verify_* */
     END_RESOLVER,         /* see ares_status */
     END_LOCAL,            /* our own side: see local */

@@ -47,8 +47,7 @@ enum internal_reason {
     INTERNAL_REASON_COUNT
 };
 
-/* Every row: identifier of the enum, id (label value), class, hba kind, internal reason.
- * The texts (meaning, remedy) are in src/model/fault_catalogue.c, indexed by the same enum. */
+/* enum fault. Each has its row in src/model/fault_rows.inc. */
 #include "pgtls/model/fault_ids.h"
 
 struct fault_row {
@@ -63,6 +62,7 @@ struct fault_row {
 
 /* The row of a fault; FAULT_NONE has id "" and class NONE. Never NULL. */
 const struct fault_row *fault_row(enum fault fault);
+/* False when there is none of this id. */
 bool fault_from_id(const char *id, enum fault *fault);
 
 const char *fault_class_name(enum fault_class class);          /* "ssl_close" … ; "" for none */

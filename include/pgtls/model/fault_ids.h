@@ -1,5 +1,5 @@
 #pragma once
-/* The identifiers of the fault catalogue; the row of each is in src/model/fault_catalogue.c.
+/* The identifiers of the fault catalogue; the row of each is in src/model/fault_rows.inc.
  * Order is by phase and is not API; the ids are. Included by model/fault.h. */
 
 #define FAULT_IDS(X)                                                                               \

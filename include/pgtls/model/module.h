@@ -3,7 +3,7 @@
  * targets it may name. Whoever can reach /probe chooses where the exporter connects to and to whom
  * it logs in, so a module admits nobody unless it says so: by the name that was asked for, and by
  * every address that is about to be connected to, which is what a name is worth in the end. */
-#include "pgtls/model/promise.h"
+#include "pgtls/model/network.h"
 #include "pgtls/model/server.h"
 
 #include <stdbool.h>

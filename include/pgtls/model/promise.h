@@ -3,6 +3,7 @@
  * far behind, with the certificate that it is supposed to have. A broken promise degrades an
  * endpoint; it never takes it down. */
 #include "pgtls/model/certificate.h"
+#include "pgtls/model/network.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,21 +34,6 @@ enum role {
 
 /* Does somebody that answered so play the role? Unknown when what it takes is not known. */
 enum verdict role_played(enum role role, enum verdict in_recovery, enum verdict read_only);
-
-/* An address or a block of them; IPv4 stands as ::ffff:a.b.c.d. */
-struct network {
-    unsigned char bytes[16];
-    unsigned bits; /* how many of the 128 count */
-};
-
-/* "192.0.2.1", "192.0.2.0/24", "2001:db8::/32". */
-bool network_from_text(const char *text, struct network *network);
-
-/* The same the other way round. */
-void network_add_text(struct buf *to, const struct network *network);
-
-/* Is this numeric address ("fe80::1%eth0", too) in it? */
-bool network_contains(const struct network *network, const char *address);
 
 /* Who is to show the same certificate. */
 enum same_certificate {
@@ -93,12 +79,6 @@ enum verdict promise_judge(const struct promises *promises, enum promise promise
  * "192.0.2.0/24 or 198.51.100.7". What was found is "" where the facts do not tell. */
 void promise_add_promised(struct buf *to, const struct promises *promises, enum promise promise);
 void promise_add_found(struct buf *to, enum promise promise, const struct promise_facts *facts);
-
-/* SHA-256, as lower-case hex, of a pinned certificate's DER or of its public key (SPKI). */
-#define MAX_PINS 16
-struct pin {
-    char hex[65];
-};
 
 /* How many servers of an endpoint keep a promise, and since when they do not. Servers that are down
  * are left out: that they are down says it all. */

@@ -90,4 +90,5 @@ void self_show_inputs(struct self *self, struct self_inputs *files);
 /* The list that is shown, NULL if there is none; to be given back. */
 struct self_inputs *self_take_inputs(const struct self *self);
 void self_return_inputs(const struct self *self, struct self_inputs *files);
+/* A probe began so long after it was due. Any thread. */
 void self_add_lag(struct self *self, int64_t lag_ns);

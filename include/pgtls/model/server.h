@@ -53,6 +53,12 @@ struct label {
     const char *name, *value;
 };
 
+/* SHA-256, as lower-case hex, of a pinned certificate's DER or of its public key (SPKI). */
+#define MAX_PINS 16
+struct pin {
+    char hex[65];
+};
+
 /* One host:port of an endpoint, with everything a probe needs. Strings are NULL when unset. */
 struct server {
     const char *cluster, *endpoint;

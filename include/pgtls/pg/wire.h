@@ -43,11 +43,10 @@ void wire_error_fields(const unsigned char *body, size_t len, struct pg_error *e
 /* What follows the 'E' of a protocol-2 error: text up to NUL. */
 void wire_error_v2(const unsigned char *text, size_t len, struct pg_error *error);
 
-/* An 'R' body. Returns the AuthenticationXXX code, -1 when malformed. For SASL (10) tells whether
- * SCRAM-SHA-256-PLUS is among the mechanisms, and whether any is known to libpq. */
+/* An 'R' body; false when malformed. */
 struct wire_auth {
-    int32_t code;
-    bool scram, scram_plus;
+    int32_t code;           /* of AuthenticationXXX */
+    bool scram, scram_plus; /* SASL (10): SCRAM-SHA-256, with -PLUS, is among the mechanisms */
 };
 bool wire_auth(const unsigned char *body, size_t len, struct wire_auth *auth);
 

@@ -13,7 +13,8 @@ struct library;
 struct trust_cache;
 struct trust;
 
-/* `bundle_path`: the system's trust store, for servers whose sslrootcert is "system" or unset. */
+/* `bundle_path`: the system's trust store, for servers whose sslrootcert is "system" or unset;
+ * borrowed, NULL: trust_find_bundle(). NULL when out of memory. */
 struct trust_cache *trust_cache_new(const char *bundle_path);
 void trust_cache_free(struct trust_cache *cache);
 
