@@ -1,10 +1,12 @@
-/* Placeholders. */
+/* What placeholders stand for at an endpoint. */
 #include "expand.h"
 
 #include "building.h"
 #include "pgtls/base/arena.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/str.h"
+#include "placeholder.h"
+#include "values.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,18 +15,8 @@
 #define MAX_EXPANDED_BYTES ((size_t)16384)
 #define MAX_DEPTH          32   /* of placeholders within what placeholders stand for */
 #define MAX_SUBSTITUTIONS  1000 /* of one value; what doubles at every step stops here */
-#define MAX_NAME_BYTES     63
 #define MAX_SHOWN_NAMES    24
 #define UNSET_PORT         "5432"
-
-static const struct builtin {
-    const char *name;
-    enum slot slot; /* SLOT_NAME: of the cluster, SLOT_ENDPOINTS: of the endpoint */
-} builtins[] = {
-    {"cluster", SLOT_NAME}, {"endpoint", SLOT_ENDPOINTS}, {"host", SLOT_HOST},
-    {"port", SLOT_PORT},    {"dbname", SLOT_DBNAME},      {"user", SLOT_USER},
-};
-#define N_BUILTINS (sizeof builtins / sizeof *builtins)
 
 /* How what is put into a connection string is kept from being taken for its syntax. */
 enum encoding { ENCODE_NOT, ENCODE_PERCENT, ENCODE_BACKSLASH };
@@ -48,92 +40,6 @@ struct frame {
     enum encoding encoding;
     unsigned depth;
 };
-
-static const struct builtin *find_builtin(const char *name)
-{
-    for (size_t i = 0; i < N_BUILTINS; i++) {
-        if (strcmp(builtins[i].name, name) == 0)
-            return &builtins[i];
-    }
-    return NULL;
-}
-
-bool is_builtin_placeholder(const char *name)
-{
-    return find_builtin(name) != NULL;
-}
-
-bool node_has_braces(const struct yaml_node *node)
-{
-    if (node->kind == YAML_TEXT)
-        return memchr(node->text, '{', node->len) || memchr(node->text, '}', node->len);
-    for (const struct yaml_entry *e = node->first; e; e = e->next) {
-        if (node_has_braces(e->value))
-            return true;
-    }
-    return false;
-}
-
-/* One piece of a text: what stands before the next brace, and what the brace is. */
-struct scan {
-    const char *at, *end;
-    const char *plain; /* literal text */
-    size_t plain_len;
-    char name[MAX_NAME_BYTES + 1]; /* of a placeholder, "" if none follows */
-};
-
-/* The next piece; NULL, or what is wrong with the braces. */
-static const char *scan_next(struct scan *s)
-{
-    const char *brace = s->at, *close;
-
-    s->plain = s->at;
-    s->name[0] = '\0';
-    while (brace < s->end && *brace != '{' && *brace != '}')
-        brace++;
-    s->plain_len = (size_t)(brace - s->at);
-    s->at = brace;
-    if (brace == s->end)
-        return NULL;
-    if (brace + 1 < s->end && brace[1] == *brace) { /* one of the two is text */
-        s->plain_len++;
-        s->at += 2;
-        return NULL;
-    }
-    if (*brace == '}')
-        return "a \"}\" without \"{\"; the brace itself is written \"}}\"";
-    close = memchr(brace, '}', (size_t)(s->end - brace));
-    if (!close)
-        return "a \"{\" is not closed; the brace itself is written \"{{\"";
-    if (close - brace < 2 || close - brace - 1 > MAX_NAME_BYTES ||
-        memchr(brace + 1, '{', (size_t)(close - brace - 1)))
-        return "no name between \"{\" and \"}\"; the braces themselves are written \"{{\" and "
-               "\"}}\"";
-    memcpy(s->name, brace + 1, (size_t)(close - brace - 1));
-    s->name[close - brace - 1] = '\0';
-    s->at = close + 1;
-    return NULL;
-}
-
-bool check_braces(const struct input *in, const struct yaml_node *node)
-{
-    struct scan scan = {.at = NULL};
-    struct input part = *in;
-    bool good = true;
-
-    part.at = node->at;
-    if (node->kind == YAML_TEXT) /* others have none */
-        scan = (struct scan){.at = node->text, .end = node->text + node->len};
-    while (scan.at < scan.end) {
-        const char *wrong = scan_next(&scan);
-
-        if (wrong)
-            return refuse(&part, "%s", wrong);
-    }
-    for (const struct yaml_entry *e = node->first; e; e = e->next)
-        good = check_braces(in, e->value) && good;
-    return good;
-}
 
 /* --- errors ----------------------------------------------------------------------------------- */
 
@@ -185,7 +91,7 @@ static bool fail_unknown(struct expansion *x, const struct frame *f, const char 
 {
     const char *names[MAX_SHOWN_NAMES], *nearest;
     struct buf known = BUF_INIT(512), what = BUF_INIT(256);
-    char clean[MAX_NAME_BYTES + 1];
+    char clean[MAX_PLACEHOLDER_BYTES + 1];
     size_t n = 0;
 
     for (; n < N_BUILTINS; n++)

@@ -4,18 +4,10 @@
  * The names are cluster, endpoint, host, port, dbname, user and the user's own (`vars`); "{{" and
  * "}}" are braces themselves. What a placeholder stands for may hold placeholders again. A value
  * that names itself (user: "{user}_ro") means what the outer levels say. */
-#include "values.h"
+#include "keys.h"
 
 struct building;
 struct endpoint_source;
-
-bool is_builtin_placeholder(const char *name);
-
-/* Is there a brace in any text of it? Keys of mappings do not count. */
-bool node_has_braces(const struct yaml_node *node);
-
-/* Reports braces that make no placeholder. */
-bool check_braces(const struct input *in, const struct yaml_node *node);
 
 /* Reads what is deferred at this endpoint: into `own`, a zeroed layer that is added as the
  * innermost one; a connection string into a copy of its layer, which takes its place until the next

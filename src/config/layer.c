@@ -1,12 +1,12 @@
 /* Reads one mapping, and the connection string in it, into a layer. */
 #include "keys.h"
 
-#include "expand.h"
 #include "pgtls/base/arena.h"
 #include "pgtls/base/buf.h"
 #include "pgtls/base/str.h"
 #include "pgtls/config/dsn.h"
 #include "pgtls/model/server.h"
+#include "placeholder.h"
 #include "values.h"
 
 #include <stdio.h>

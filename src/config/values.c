@@ -8,66 +8,11 @@
 #include "pgtls/model/server.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
 
 #define MAX_HOST_BYTES 255
-
-bool refuse(const struct input *in, const char *format, ...)
-{
-    struct buf b = BUF_INIT(1024);
-    va_list args;
-
-    va_start(args, format);
-    buf_addv(&b, format, args);
-    va_end(args);
-    if (in->reader->cluster)
-        buf_addf(&b, " (endpoint \"%s\" of cluster \"%s\")", in->reader->endpoint,
-                 in->reader->cluster);
-    report_error(in->reader->report, in->at, "%s: %s", in->what, buf_text(&b));
-    buf_deinit(&b);
-    in->layer->bad = true;
-    return false;
-}
-
-const char *shown(char to[SHOWN_SIZE], const char *text)
-{
-    if (strstr(text, "://") || strstr(text, "password") || strchr(text, '@'))
-        return "…";
-    str_clean(to, SHOWN_SIZE, text, strlen(text));
-    return to;
-}
-
-bool check_text(const struct input *in, size_t max)
-{
-    const unsigned char *p = (const unsigned char *)in->text;
-    size_t step;
-
-    if (in->len == 0)
-        return refuse(in, "empty; leave it out or give a value");
-    if (in->len > max)
-        return refuse(in, "%zu bytes long; at most %zu are allowed", in->len, max);
-    for (size_t i = 0; i < in->len; i += step) {
-        step = str_utf8_sequence(p + i, in->len - i);
-        if (step == 0)
-            return refuse(in, "not UTF-8 at byte %zu", i + 1);
-        if (p[i] < ' ' || p[i] == 0x7F || (p[i] == 0xC2 && p[i + 1] < 0xA0))
-            return refuse(in, "a control character at byte %zu", i + 1);
-    }
-    return true;
-}
-
-bool keep_text(const struct input *in, struct setting *to, const char *text)
-{
-    to->text = text;
-    if (text)
-        return true;
-    report_no_memory(in->reader->report);
-    in->layer->bad = true;
-    return false;
-}
 
 static bool read_text(const struct input *in, struct setting *to)
 {
@@ -80,63 +25,6 @@ static bool read_text(const struct input *in, struct setting *to)
                      in->key->slot == SLOT_URL
                          ? arena_strndup_secret(in->reader->arena, in->text, in->len)
                          : arena_strndup(in->reader->arena, in->text, in->len));
-}
-
-bool is_path(const struct key *key)
-{
-    size_t len = strlen(key->name);
-
-    return key->type == KEY_PATH || (len >= 4 && strcmp(key->name + len - 4, "file") == 0);
-}
-
-static bool is_system(const struct input *in)
-{
-    return in->key->slot == SLOT_SSLROOTCERT && strcmp(in->text, "system") == 0;
-}
-
-bool note_path(const struct input *in, const char *path)
-{
-    const char *directory = in->at.origin && path[0] != '/' ? in->at.origin->directory : "";
-    size_t sure = strcspn(path, in->key->type == KEY_PATHS ? "{*?[" : "{");
-    struct named_path *named;
-
-    if (is_system(in))
-        return true;
-    while (path[sure] && sure > 0 && path[sure - 1] != '/')
-        sure--;
-    named = arena_alloc(in->reader->arena, sizeof *named);
-    if (named)
-        *named = (struct named_path){
-            arena_printf(in->reader->arena, "%s%.*s", directory, (int)sure, path),
-            *in->reader->named_paths};
-    if (named && named->path) {
-        *in->reader->named_paths = named;
-        return true;
-    }
-    report_no_memory(in->reader->report);
-    return !(in->layer->bad = true);
-}
-
-/* A path of one endpoint was noted before, as it was written for all of them, unless it came out of
- * a connection string. */
-static bool is_noted(const struct input *in)
-{
-    return in->reader->cluster && !in->from_dsn;
-}
-
-bool read_path(const struct input *in, struct setting *to)
-{
-    bool relative = in->text[0] != '/' && !is_system(in);
-    const char *directory = in->at.origin ? in->at.origin->directory : "";
-
-    if (!check_text(in, (size_t)in->key->high))
-        return false;
-    if (in->text[0] == '~' && (in->text[1] == '/' || in->text[1] == '\0'))
-        return refuse(in, "\"~\" is not expanded; write the path out");
-    if (!is_noted(in) && !note_path(in, in->text))
-        return false;
-    return keep_text(in, to,
-                     arena_printf(in->reader->arena, "%s%s", relative ? directory : "", in->text));
 }
 
 /* Numbers. */
@@ -385,17 +273,6 @@ static bool read_list(const struct input *in, struct setting *to)
 }
 
 /* Secrets. */
-
-bool check_variable(const struct input *in)
-{
-    const char *name = in->text;
-
-    if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") !=
-            in->len ||
-        in->len == 0 || (name[0] >= '0' && name[0] <= '9'))
-        return refuse(in, "not the name of an environment variable; write it without \"$\"");
-    return true;
-}
 
 static bool read_secret(const struct input *in, struct setting *to)
 {

@@ -1,8 +1,8 @@
 /* Mappings from names to texts: labels, and placeholders of one's own. */
 #include "values.h"
 
-#include "expand.h"
 #include "pgtls/base/arena.h"
+#include "placeholder.h"
 
 #include <string.h>
 
@@ -63,7 +63,7 @@ static bool check_var_name(const struct input *in)
                       "\"%s\" is not a name for a placeholder; letters, digits and \"_\" make one, "
                       "and no digit begins it",
                       shown(value, in->text));
-    if (is_builtin_placeholder(in->text))
+    if (find_builtin(in->text))
         return refuse(in, "{%s} means what is in force at the endpoint; choose another name",
                       in->text);
     return true;

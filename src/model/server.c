@@ -159,7 +159,7 @@ bool server_uses_tls(const struct server *s)
 
 /* Whatever the sslmode, a libpq that speaks TLS verifies the chain once an sslrootcert file is
  * there; verify-ca and verify-full insist on there being one. A missing file under a laxer mode is
- * the trust policy's business (trust_demands_chain). "system" never strengthens a laxer mode: libpq
+ * the trust policy's business (tls/trust.h). "system" never strengthens a laxer mode: libpq
  * refuses that pair. */
 bool server_demands_chain(const struct server *s)
 {

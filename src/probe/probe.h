@@ -1,8 +1,8 @@
 #pragma once
 /* Inside the probe room: one probe as one machine.
  *
- * The heart is a table of stages (stages.c). Each stage's function is callable until done, with the
- * contract of SSL_do_handshake and PQconnectPoll. There is one door in, probe_advance():
+ * The heart is a table of stages (in probe.c). Each stage's function is callable until done, with
+ * the contract of SSL_do_handshake and PQconnectPoll. There is one door in, probe_advance():
  * descriptor, DNS answer and timer all come through it, and nothing else moves a probe on. There is
  * one door out, probe_finish(): it detaches and cleans first and reports last. */
 #include "pgtls/base/stopwatch.h"
