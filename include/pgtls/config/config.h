@@ -2,7 +2,10 @@
 /* Configuration: YAML (docs/configuration.md) or DATABASE_URL, to an endpoint set.
  *
  * Loading never stops at the first error: every error of a file is reported at once, each as
- * "file:line:column: what is wrong; what to do". */
+ * "file:line:column: what is wrong; what to do".
+ *
+ * Here it is loaded once, from one place. What a running exporter watches comes from several, and
+ * falls back where they are wrong: config/source.h. */
 #include "pgtls/model/server.h"
 
 #include <stdbool.h>
