@@ -38,8 +38,7 @@ struct config_source {
     size_t n_paths;
     struct input *inputs; /* files in order of paths and names, then the rest */
     size_t n_inputs;
-    bool built; /* there is a good set */
-    bool all_good;
+    bool built;                      /* there is a good set */
     struct show *show;               /* of the build at hand */
     struct input whole;              /* what was said of all of them together */
     struct address_book book;        /* of hosts that are followed */
@@ -389,9 +388,10 @@ static bool fall_back(struct config_source *s, const struct load_input *loads, c
 /* What was used is good from now on; what is gone for good is forgotten. */
 static void keep_used(struct config_source *s)
 {
+    bool all_good = true;
     size_t n = 0;
 
-    s->built = s->all_good = true;
+    s->built = true;
     for (size_t i = 0; i < s->n_inputs; i++) {
         struct input *in = &s->inputs[i];
         struct content *used = content_ref(in->used);
@@ -399,7 +399,7 @@ static void keep_used(struct config_source *s)
         content_unref(in->good);
         in->good = used;
         in->valid = in->used == in->latest;
-        s->all_good = s->all_good && in->valid;
+        all_good = all_good && in->valid;
         if (!in->latest && !in->good) {
             input_deinit(in);
             continue;
@@ -407,7 +407,7 @@ static void keep_used(struct config_source *s)
         s->inputs[n++] = *in;
     }
     s->n_inputs = n;
-    if (!s->all_good)
+    if (!all_good)
         return; /* what one input says because of another is still true */
     forget_errors(&s->whole);
     for (size_t i = 0; i < s->n_inputs; i++)
@@ -416,7 +416,6 @@ static void keep_used(struct config_source *s)
 
 static void note_failure(struct config_source *s)
 {
-    s->all_good = false;
     for (size_t i = 0; i < s->n_inputs; i++)
         s->inputs[i].valid = s->built && s->inputs[i].latest == s->inputs[i].good;
 }
@@ -467,11 +466,6 @@ bool config_source_show(struct config_source *s, const char *which, struct buf *
     s->show = NULL;
     endpoint_set_unref(set);
     return set && show.n + show.n_modules > 0;
-}
-
-bool config_source_all_good(const struct config_source *s)
-{
-    return s->all_good;
 }
 
 bool config_source_input(const struct config_source *s, size_t i, struct config_input_state *state)

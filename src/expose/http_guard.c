@@ -25,7 +25,7 @@ bool guard_connection(struct web *web, struct MHD_Connection *connection, struct
 
 /* What watches over us must not be turned away because somebody else asks too often, and has no
  * password. Nothing of a database is told there. */
-bool guard_is_open(const char *path)
+static bool is_open(const char *path)
 {
     return strcmp(path, "/-/healthy") == 0 || strcmp(path, "/-/ready") == 0;
 }
@@ -94,7 +94,7 @@ static enum entry refuse(struct web *web, struct reply *reply, enum web_verdict 
 enum entry guard_request(struct web *web, const struct web_state *state, struct visit *visit,
                          const char *path, struct reply *reply)
 {
-    if (!web || guard_is_open(path))
+    if (!web || is_open(path))
         return ENTRY_OPEN;
     if (!visit->admitted && !web_allows_one(web, state)) {
         web_count_refusal(web, WEB_REFUSED_RATE);

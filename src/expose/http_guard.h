@@ -26,6 +26,3 @@ bool guard_connection(struct web *web, struct MHD_Connection *connection, struct
 /* A complete request. */
 enum entry guard_request(struct web *web, const struct web_state *state, struct visit *visit,
                          const char *path, struct reply *reply);
-
-/* Is this one of the paths that are open to everybody? */
-bool guard_is_open(const char *path);

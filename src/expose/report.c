@@ -32,8 +32,9 @@ static const char *const closes[CLOSE_COUNT] = {
     [CLOSE_RST] = "the connection was reset (RST)",
 };
 
-void section_pair(const struct writer *w, const char *label, size_t columns, enum tint tint,
-                  const char *value)
+/* "  label      value", wrapped. `columns`: the width of labels. */
+static void section_pair(const struct writer *w, const char *label, size_t columns, enum tint tint,
+                         const char *value)
 {
     write_spaces(w, REPORT_INDENT);
     write_padded(w, TINT_DIM, label, columns);

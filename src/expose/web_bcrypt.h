@@ -1,5 +1,5 @@
 #pragma once
-
+/* bcrypt: the hashes of passwords in the web configuration. Any thread. */
 enum bcrypt_answer {
     BCRYPT_NO_HASH, /* it is none: nothing was computed */
     BCRYPT_WRONG,

@@ -1,4 +1,5 @@
 #pragma once
+/* Remembering texts without keeping them: passwords that were right. Any thread. */
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -56,9 +56,18 @@ void self_init(struct self *self)
     self->board = &self->own_board;
 }
 
+static void inputs_unref(struct self_inputs *files)
+{
+    if (!files || --files->references > 0)
+        return;
+    for (size_t i = 0; i < files->n; i++)
+        free(files->items[i].name);
+    free(files);
+}
+
 void self_deinit(struct self *self)
 {
-    self_inputs_unref(self->board->files);
+    inputs_unref(self->board->files);
     pthread_mutex_destroy(&self->board->lock);
 }
 
@@ -73,19 +82,10 @@ struct self_inputs *self_inputs_new(size_t n)
     return files;
 }
 
-void self_inputs_unref(struct self_inputs *files)
-{
-    if (!files || --files->references > 0)
-        return;
-    for (size_t i = 0; i < files->n; i++)
-        free(files->items[i].name);
-    free(files);
-}
-
 void self_show_inputs(struct self *self, struct self_inputs *files)
 {
     pthread_mutex_lock(&self->board->lock);
-    self_inputs_unref(self->board->files);
+    inputs_unref(self->board->files);
     self->board->files = files;
     pthread_mutex_unlock(&self->board->lock);
 }
@@ -105,7 +105,7 @@ struct self_inputs *self_take_inputs(const struct self *self)
 void self_return_inputs(const struct self *self, struct self_inputs *files)
 {
     pthread_mutex_lock(&self->board->lock);
-    self_inputs_unref(files);
+    inputs_unref(files);
     pthread_mutex_unlock(&self->board->lock);
 }
 

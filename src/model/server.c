@@ -48,17 +48,6 @@ const char *sslmode_name(enum sslmode mode)
     return str_name(sslmode_names, SSLMODE_COUNT, (size_t)mode);
 }
 
-bool sslmode_from_name(const char *name, enum sslmode *mode)
-{
-    for (size_t i = 0; i < SSLMODE_COUNT; i++) {
-        if (strcmp(name, sslmode_names[i]) == 0) {
-            *mode = (enum sslmode)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 const char *negotiation_name(enum negotiation n)
 {
     return str_name(negotiation_names, NEGOTIATION_COUNT, (size_t)n);

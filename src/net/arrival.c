@@ -76,13 +76,3 @@ ssize_t arrival_recv(int fd, void *to, size_t size, int flags, int64_t since_ns,
     errno = saved;
     return n;
 }
-
-bool arrival_peek(int fd, int64_t since_ns, struct arrival *arrival)
-{
-    char byte;
-    int saved = errno;
-    ssize_t n = arrival_recv(fd, &byte, 1, MSG_PEEK, since_ns, arrival);
-
-    errno = saved;
-    return n > 0;
-}

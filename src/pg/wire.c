@@ -270,15 +270,3 @@ bool wire_scram_same(const struct wire_scram *a, const struct wire_scram *b)
 {
     return a->iterations == b->iterations && strcmp(a->salt, b->salt) == 0;
 }
-
-bool wire_parameter(const unsigned char *body, size_t len, const char **name, const char **value)
-{
-    size_t name_end = string_end(body, len, 0);
-    size_t value_end = string_end(body, len, name_end + 1);
-
-    if (name_end >= len || value_end >= len)
-        return false;
-    *name = (const char *)body;
-    *value = (const char *)body + name_end + 1;
-    return true;
-}

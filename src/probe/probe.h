@@ -98,7 +98,7 @@ struct probe {
     uv_poll_t poll;
     uv_timer_t timer;
     int poll_fd, poll_events;
-    bool poll_open, poll_closing, timer_open;
+    bool poll_open, poll_closing;
 
     /* inspect */
     int fd;

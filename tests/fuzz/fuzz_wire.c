@@ -17,7 +17,6 @@ static void check_error(const struct pg_error *error)
 
 static void read_message(const struct wire_message *message)
 {
-    const char *name, *value;
     struct wire_auth auth;
     struct pg_error error;
 
@@ -26,8 +25,6 @@ static void read_message(const struct wire_message *message)
     if (!wire_auth(message->body, message->body_len, &auth))
         require(auth.code == -1);
     require(wire_auth_method(&auth)[0] != '\0');
-    if (wire_parameter(message->body, message->body_len, &name, &value))
-        require(strlen(name) + strlen(value) + 2 <= message->body_len);
 }
 
 /* The start of a message is waited for, unless its length already tells that it is none. */

@@ -63,6 +63,16 @@ static void set_number(struct options *o, const char *key, const char *value)
         die("unknown key", key);
 }
 
+static enum sslmode sslmode_of(const char *name)
+{
+    for (int i = 0; i < SSLMODE_COUNT; i++) {
+        if (strcmp(name, sslmode_name((enum sslmode)i)) == 0)
+            return (enum sslmode)i;
+    }
+    die("unknown sslmode", name);
+    return SSLMODE_COUNT;
+}
+
 static void set(struct options *o, const char *key, const char *value)
 {
     const struct {
@@ -89,8 +99,7 @@ static void set(struct options *o, const char *key, const char *value)
         }
     }
     if (strcmp(key, "sslmode") == 0) {
-        if (!sslmode_from_name(value, &o->server.sslmode))
-            die("unknown sslmode", value);
+        o->server.sslmode = sslmode_of(value);
     } else if (strcmp(key, "password") == 0) {
         o->password.present = true;
         str_copy(o->password.text, sizeof o->password.text, value);

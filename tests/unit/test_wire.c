@@ -324,26 +324,6 @@ static void test_scram_first(void **state)
     assert_false(wire_scram_same(&one, &other));
 }
 
-static void test_parameter_status(void **state)
-{
-    const char *name, *value;
-
-    (void)state;
-    assert_true(wire_parameter(BYTES("server_version\0"
-                                     "15.20\0"),
-                               &name, &value));
-    assert_string_equal(name, "server_version");
-    assert_string_equal(value, "15.20");
-    assert_true(wire_parameter(BYTES("\0\0"), &name, &value));
-    assert_string_equal(value, "");
-    assert_false(wire_parameter(BYTES("server_version"), &name, &value));
-    assert_false(wire_parameter(BYTES("server_version\0"), &name, &value));
-    assert_false(wire_parameter(BYTES("server_version\0"
-                                      "15.20"),
-                                &name, &value));
-    assert_false(wire_parameter(BYTES(""), &name, &value));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,7 +337,6 @@ int main(void)
         cmocka_unit_test(test_error_of_protocol_2),
         cmocka_unit_test(test_authentication_requests),
         cmocka_unit_test(test_scram_first),
-        cmocka_unit_test(test_parameter_status),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

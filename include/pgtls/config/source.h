@@ -122,9 +122,6 @@ struct endpoint_set *config_source_build(struct config_source *source,
 bool config_source_show(struct config_source *source, const char *which, struct buf *to,
                         struct config_messages *messages);
 
-/* The latest build left out nothing: no input fell back. */
-bool config_source_all_good(const struct config_source *source);
-
 /* The inputs in order, for pgtls_config_file_valid: every file and named directory. `valid`: its
  * latest content is in force. False when i is past the last one. */
 struct config_input_state {

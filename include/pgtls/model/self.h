@@ -79,10 +79,8 @@ struct self {
 void self_init(struct self *self);
 void self_deinit(struct self *self);
 
-/* Room for n files without names, one reference; NULL when out of memory. Names are freed with
- * it. */
+/* Room for n files without names, to be shown; NULL when out of memory. Names are freed with it. */
 struct self_inputs *self_inputs_new(size_t n);
-void self_inputs_unref(struct self_inputs *files); /* accepts NULL; not for files that are shown */
 
 /* Shows another list of files, which is taken over. */
 void self_show_inputs(struct self *self, struct self_inputs *files);

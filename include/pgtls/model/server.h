@@ -187,7 +187,6 @@ void endpoint_set_drop_module_login(struct endpoint_set *set, size_t i);
 
 /* "verify-full" …; the names are libpq's. */
 const char *sslmode_name(enum sslmode mode);
-bool sslmode_from_name(const char *name, enum sslmode *mode);
 const char *negotiation_name(enum negotiation n);
 
 /* Identity: same cluster, endpoint and name. Counters survive a reload by it. */

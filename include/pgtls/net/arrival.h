@@ -25,7 +25,3 @@ struct arrival {
  * Returns as recv() does, flags added to MSG_DONTWAIT; errno set. */
 ssize_t arrival_recv(int fd, void *to, size_t size, int flags, int64_t since_ns,
                      struct arrival *arrival);
-
-/* The arrival of what is readable on a socket that somebody else will read (libpq): one byte is
- * peeked. Nothing readable, or the end of the connection: now, not stamped, returns false. */
-bool arrival_peek(int fd, int64_t since_ns, struct arrival *arrival);

@@ -64,6 +64,3 @@ struct wire_scram {
 };
 bool wire_scram(const unsigned char *body, size_t len, struct wire_scram *scram);
 bool wire_scram_same(const struct wire_scram *a, const struct wire_scram *b);
-
-/* An 'S' (ParameterStatus) body: points name and value into it; false when malformed. */
-bool wire_parameter(const unsigned char *body, size_t len, const char **name, const char **value);
