@@ -346,8 +346,7 @@ int command_probe(const struct flags *flags)
     if (status != EXIT_UP)
         return status;
     log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
-    setup_process();
-    status = load(&run);
+    status = setup_process() ? load(&run) : EXIT_INTERNAL;
     if (status == EXIT_UP && !flags->all && !flags->target && run.all->n_endpoints > 1) {
         fputs("pgtls_exporter: which one? Give CLUSTER, CLUSTER/ENDPOINT or --all; "
               "`pgtls_exporter list` shows them\n",

@@ -19,6 +19,7 @@
 #include "pgtls/expose/web.h"
 #include "pgtls/model/fleet.h"
 #include "pgtls/model/self.h"
+#include "pgtls/net/loop.h"
 #include "pgtls/probe/requests.h"
 #include "pgtls/probe/scheduler.h"
 #include "pgtls_version.h"
@@ -55,11 +56,13 @@ struct daemon {
     struct discovery_hub *hub;
     uint64_t fallen_back;            /* what was said to be so: of the names of inputs */
     uint64_t files_read, files_seen; /* fingerprints: as read last, and at the latest look */
+    bool no_memory;                  /* there was none for some of the latest build */
 
     uv_loop_t loop;
     uv_timer_t on_look, on_trim;
     uv_signal_t on_term, on_int, on_hup;
     uv_async_t on_request;
+    uv_work_t first_work;
 
     struct askers askers; /* who asked by HTTP for a reload */
 };
@@ -175,6 +178,18 @@ static void on_trim(uv_timer_t *timer)
 #endif
 }
 
+static void do_nothing(uv_work_t *work)
+{
+    (void)work;
+}
+
+/* libuv's threads begin with their first work, and where they cannot it calls abort(): so they
+ * begin now, and not when some login needs them and memory has come to its end. */
+static void start_thread_pool(struct daemon *d)
+{
+    uv_queue_work(&d->loop, &d->first_work, do_nothing, NULL);
+}
+
 /* The first set tells what the process will have to read; the rest is given up before there are
  * threads. True, too, when they run already. */
 static bool start_probing(struct daemon *d, const struct endpoint_set *first)
@@ -187,6 +202,7 @@ static bool start_probing(struct daemon *d, const struct endpoint_set *first)
         return true;
     confine_begin(d->flags, first);
     log_start();
+    start_thread_pool(d);
     d->scheduler = scheduler_start(&options, &d->self, error, sizeof error);
     if (d->scheduler) {
         requests.workers = scheduler_workers(d->scheduler);
@@ -205,6 +221,7 @@ static bool rebuild(struct daemon *d, char *reason, size_t size)
     struct endpoint_set *set = generation_build(d->source, d->hub, d->self.shard, &messages);
     bool ok = set && fleet_set(d->fleet, set) && start_probing(d, set), all;
 
+    d->no_memory = messages.no_memory || (set && !ok);
     all = ok && all_files_good(d);
     reason[0] = '\0';
     show_inputs(d);
@@ -226,6 +243,17 @@ static bool rebuild(struct daemon *d, char *reason, size_t size)
     return d->self.ready ? all : ok;
 }
 
+/* Not even all files could be read: what is in force stays so. */
+static bool fail_without_memory(struct daemon *d, char *reason, size_t size)
+{
+    str_copy(reason, size, "out of memory");
+    LOG(ERROR, "Configuration error", {"error", reason});
+    d->no_memory = true;
+    atomic_store(&d->self.reload_successful, false);
+    tell_trouble(d, false);
+    return false;
+}
+
 /* Reads the files, too. The service manager hears of its beginning and its end. */
 static bool reload(struct daemon *d, char *reason, size_t size)
 {
@@ -236,8 +264,12 @@ static bool reload(struct daemon *d, char *reason, size_t size)
                      (long long)(clock_monotonic_ns() / 1000));
     d->files_read = d->files_seen = config_source_fingerprint(d->source);
     d->fallen_back = 0;
-    config_source_read(d->source);
-    ok = rebuild(d, reason, size);
+    if (config_source_read(d->source))
+        ok = rebuild(d, reason, size);
+    else
+        ok = fail_without_memory(d, reason, size);
+    if (d->no_memory)
+        d->files_read = 0; /* who watches them reads them once more */
     if (atomic_load(&d->self.reload_successful))
         atomic_store(&d->self.reload_success_realtime_ns, clock_realtime_ns());
     if (d->self.ready)
@@ -245,11 +277,13 @@ static bool reload(struct daemon *d, char *reason, size_t size)
     return ok;
 }
 
-static void on_news(void *context)
+static bool on_news(void *context)
 {
+    struct daemon *d = context;
     char reason[REASON_SIZE];
 
-    rebuild(context, reason, sizeof reason);
+    rebuild(d, reason, sizeof reason);
+    return !d->no_memory;
 }
 
 static void on_fared(void *context)
@@ -450,12 +484,16 @@ int daemon_run(const struct flags *flags)
 
     if (setup_nothing_to_load(flags->config_file, "watch"))
         return 1;
-    setup_process();
+    if (!setup_process())
+        return 1;
     service_open(&d.service);
     self_init(&d.self);
     if (!setup_shard(flags, &d.self.shard))
         return 2;
-    uv_loop_init(&d.loop);
+    if (!loop_init(&d.loop)) {
+        LOG(ERROR, "Cannot start", {"error", "no memory or descriptors for an event loop"});
+        return 1;
+    }
     uv_async_init(&d.loop, &d.on_request, on_reload_request);
     d.on_request.data = &d;
     uv_timer_init(&d.loop, &d.on_look);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define SETTLE_MS 50
+#define AGAIN_MS  5000 /* where there was no memory */
 
 /* --- news ------------------------------------------------------------------------------------- */
 
@@ -20,7 +21,8 @@ static void on_settled(uv_timer_t *timer)
     struct discovery_hub *hub = timer->data;
 
     hub->changed = false;
-    hub->callbacks.news(hub->callbacks.context);
+    if (!hub->callbacks.news(hub->callbacks.context))
+        uv_timer_start(timer, on_settled, AGAIN_MS, 0);
 }
 
 void look_news(struct look *look)
@@ -162,25 +164,27 @@ static const char *first_error(const struct config_messages *messages)
     return "out of memory";
 }
 
-void look_take(struct look *look, struct document *document, const char *text, size_t len)
+bool look_take(struct look *look, struct document *document, const char *text, size_t len)
 {
     uint64_t hash = hash_of(text, len);
     struct config_messages messages = {0};
     struct config_target_list list;
     struct arena *arena;
+    bool had_memory;
 
     if (hash == document->content_hash && !document->failing) {
         look_good(look, document, document->targets);
-        return;
+        return true;
     }
     arena = arena_new();
     if (!arena) {
         look_failed(look, document, "out of memory");
-        return;
+        return false;
     }
     if (!discovery_parse(look->discovery, document->name, text, len, arena, &list, &messages)) {
         look_failed(look, document, first_error(&messages));
     } else if (!config_source_set_targets(look->hub->source, &list)) {
+        messages.no_memory = true;
         look_failed(look, document, "out of memory");
     } else {
         log_warnings(&messages);
@@ -188,8 +192,10 @@ void look_take(struct look *look, struct document *document, const char *text, s
         look_good(look, document, list.n);
         look_news(look);
     }
+    had_memory = !messages.no_memory;
     config_messages_deinit(&messages);
     arena_free(arena);
+    return had_memory;
 }
 
 void look_drop(struct look *look, struct document *document)
@@ -256,7 +262,8 @@ static void want(struct discovery_hub *hub, const struct look_kind *kind, struct
     }
     look = calloc(1, sizeof *look);
     if (!look) {
-        LOG(ERROR, "Out of memory; not looked at", {"source", item});
+        LOG(ERROR, "Out of memory; not looked at yet", {"source", item});
+        hub->missing = true;
         return;
     }
     *look = (struct look){.kind = kind,
@@ -296,6 +303,7 @@ bool discovery_hub_watch(struct discovery_hub *hub, struct endpoint_set *set)
         last = last->next;
     for (struct look *l = hub->looks; l; l = l->next)
         l->wanted = false;
+    hub->missing = false;
     for (size_t i = 0; i < set->n_discoveries; i++) {
         const struct discovery *d = &set->discoveries[i];
 
@@ -306,6 +314,8 @@ bool discovery_hub_watch(struct discovery_hub *hub, struct endpoint_set *set)
         want(hub, &look_follow, set, NULL, f->host);
     hub->quiet = true;
     hub->changed = false;
+    if (hub->missing)
+        uv_timer_start(hub->settle, on_settled, AGAIN_MS, 0);
     for (struct look *l = last ? last->next : hub->looks; l; l = l->next)
         l->kind->start(l);
     end_unwanted(hub);

@@ -13,7 +13,9 @@ struct discovery_hub;
 
 /* Called on the loop, never from within a function of this header. */
 struct discovery_callbacks {
-    void (*news)(void *context);  /* the source has something new to build from */
+    /* The source has something new to build from. False: there was no memory to take it; it is told
+     * again. */
+    bool (*news)(void *context);
     void (*fared)(void *context); /* a look went well, or not */
     void *context;
 };

@@ -2,6 +2,7 @@
 #include "discovery_once.h"
 
 #include "discovery.h"
+#include "pgtls/net/loop.h"
 
 #include <uv.h>
 
@@ -14,9 +15,15 @@ struct once {
     bool over; /* the patience */
 };
 
-static void do_nothing(void *context)
+static bool build_later(void *context)
 {
     (void)context; /* built at the end */
+    return true;
+}
+
+static void do_nothing(void *context)
+{
+    (void)context;
 }
 
 static void on_patience(uv_timer_t *timer)
@@ -64,12 +71,12 @@ static struct endpoint_set *run(uv_loop_t *loop, struct once *once, struct confi
 struct endpoint_set *discovery_once(struct config_source *source, struct endpoint_set *set,
                                     struct config_messages *messages)
 {
-    const struct discovery_callbacks callbacks = {.news = do_nothing, .fared = do_nothing};
+    const struct discovery_callbacks callbacks = {.news = build_later, .fared = do_nothing};
     struct once once = {.hub = NULL};
     struct endpoint_set *found = NULL;
     uv_loop_t loop;
 
-    if (!set || (set->n_discoveries == 0 && !set->follows) || uv_loop_init(&loop) != 0)
+    if (!set || (set->n_discoveries == 0 && !set->follows) || !loop_init(&loop))
         return set;
     once.hub = discovery_hub_new(&loop, source, &callbacks);
     if (once.hub) {

@@ -58,14 +58,16 @@ struct discovery_hub {
     uv_timer_t *settle; /* several news at once make one */
     bool quiet;         /* the caller asks for itself */
     bool changed;
+    bool missing; /* some look, for want of memory: what it is to see is asked for again */
     struct look *looks;
 };
 
 /* The document of this place, made when there is none. NULL without memory. */
 struct document *look_document(struct look *look, const char *place);
 
-/* A document has come: parses it and hands its list on, unless it is what came before. */
-void look_take(struct look *look, struct document *document, const char *text, size_t len);
+/* A document has come: parses it and hands its list on, unless it is what came before. False when
+ * there was no memory for it. */
+bool look_take(struct look *look, struct document *document, const char *text, size_t len);
 
 /* It has not: counts, and says so once. */
 void look_failed(struct look *look, struct document *document, const char *error);

@@ -13,6 +13,8 @@
 
 static const char *why(enum resolve_status status)
 {
+    if (status == RESOLVE_MEMORY)
+        return "out of memory";
     return status == RESOLVE_NOT_FOUND ? "there is no such name, or it has no such records"
                                        : "the name could not be resolved";
 }
@@ -54,7 +56,8 @@ static void on_srv(struct srv_request *request, const struct srv_answer *answer)
     if (answer->status != RESOLVE_OK || answer->n == 0)
         look_failed(look, document, why(answer->status));
     else if (!write_document(&text, look->item, answer))
-        look_failed(look, document, "an SRV record's target is no host name");
+        look_failed(look, document,
+                    text.failed ? "out of memory" : "an SRV record's target is no host name");
     else
         look_take(look, document, buf_text(&text), text.len);
     buf_deinit(&text);

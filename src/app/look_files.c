@@ -20,7 +20,7 @@
 static const char special[] = "*?[";
 
 /* All of it, NUL-terminated, to be freed; NULL with the reason. */
-static char *read_file(const char *path, size_t *len, char *error, size_t size)
+static char *read_file(const char *path, size_t *len, bool *no_memory, char *error, size_t size)
 {
     int fd = file_open(path, CONFIG_MAX_BYTES, error, size);
     char *text = fd >= 0 ? malloc(CONFIG_MAX_BYTES + 1) : NULL;
@@ -35,6 +35,7 @@ static char *read_file(const char *path, size_t *len, char *error, size_t size)
         text[*len] = '\0';
         return text;
     }
+    *no_memory = !text;
     snprintf(error, size, "%s: %s", path, text ? strerror(errno) : "out of memory");
     free(text);
     return NULL;
@@ -43,14 +44,15 @@ static char *read_file(const char *path, size_t *len, char *error, size_t size)
 static void read_document(struct look *look, struct document *document)
 {
     char error[ERROR_SIZE] = "", *text;
+    bool no_memory = false;
     size_t len = 0;
 
     document->read = document->seen;
-    text = read_file(document->place, &len, error, sizeof error);
-    if (text)
-        look_take(look, document, text, len);
-    else
+    text = read_file(document->place, &len, &no_memory, error, sizeof error);
+    if (!text)
         look_failed(look, document, error);
+    if (text ? !look_take(look, document, text, len) : no_memory)
+        document->read = 0; /* the next look reads it again */
     free(text);
 }
 

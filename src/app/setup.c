@@ -4,6 +4,7 @@
 #include "discovery_once.h"
 #include "pgtls/base/vault.h"
 #include "pgtls/pg/login.h"
+#include "pgtls/tls/memory.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -87,7 +88,7 @@ static void keep_heaps(void)
 #endif
 }
 
-void setup_process(void)
+bool setup_process(void)
 {
     signal(SIGPIPE, SIG_IGN);
     vault_environment();
@@ -95,7 +96,11 @@ void setup_process(void)
     keep_heaps();
     raise_descriptor_limit();
     protect_memory();
-    login_setup();
+    tls_memory_watch();
+    if (login_setup())
+        return true;
+    fputs("pgtls_exporter: out of memory\n", stderr);
+    return false;
 }
 
 struct config_source *setup_source(const struct flags *flags)
@@ -121,9 +126,11 @@ struct endpoint_set *setup_load(const struct flags *flags, bool discover,
     struct endpoint_set *set = NULL;
 
     if (source) {
-        config_source_read(source);
-        set = config_source_build(source, messages);
-        if (discover)
+        if (config_source_read(source))
+            set = config_source_build(source, messages);
+        else
+            fputs("pgtls_exporter: out of memory\n", stderr);
+        if (discover && set)
             set = discovery_once(source, set, messages);
     }
     config_source_free(source);

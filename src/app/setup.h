@@ -4,8 +4,9 @@
 #include "pgtls/config/source.h"
 #include "pgtls/model/shard.h"
 
-/* Signals, descriptors, memory, libpq's environment. Call once, before the first thread. */
-void setup_process(void);
+/* Signals, descriptors, memory, libpq's environment. Call once, before the first thread. False
+ * after saying on stderr that there is no memory. */
+bool setup_process(void);
 
 /* The configuration files, or without any DATABASE_URL: not read yet. NULL after saying on stderr
  * that there is no memory. */

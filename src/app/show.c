@@ -21,8 +21,11 @@ int command_show(const struct flags *flags)
     source = setup_source(flags);
     if (!source)
         return 1;
-    config_source_read(source);
-    good = config_source_show(source, flags->show, &text, &messages);
+    good = config_source_read(source);
+    if (!good)
+        text.failed = good = true;
+    else
+        good = config_source_show(source, flags->show, &text, &messages);
     setup_print_messages(&messages);
     if (good && text.failed) {
         fputs("pgtls_exporter: out of memory\n", stderr);

@@ -15,7 +15,7 @@ void buf_deinit(struct buf *b)
 void buf_reset(struct buf *b)
 {
     b->len = 0;
-    b->failed = false;
+    b->failed = b->no_memory = false;
     if (b->data)
         b->data[0] = '\0';
 }
@@ -41,7 +41,7 @@ bool buf_reserve(struct buf *b, size_t more)
         cap = b->max + 1;
     grown = realloc(b->data, cap);
     if (!grown) {
-        b->failed = true;
+        b->failed = b->no_memory = true;
         return false;
     }
     b->data = grown;

@@ -27,7 +27,9 @@ void log_write(enum log_level level, const char *file, int line, const char *msg
     struct buf b = BUF_INIT(LINE_BYTES);
 
     log_line(&b, level, file, line, msg, pairs, n);
-    if (!b.failed && !log_queue_add(b.data, b.len)) {
+    if (b.failed) {
+        log_queue_lose(); /* no memory for it */
+    } else if (!log_queue_add(b.data, b.len)) {
         ssize_t ignored = write(STDERR_FILENO, b.data, b.len);
 
         (void)ignored; /* there is nobody to tell */

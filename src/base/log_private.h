@@ -12,3 +12,6 @@ void log_line(struct buf *to, enum log_level level, const char *file, int line, 
 
 /* Takes a line for the thread; false when there is none, and the caller writes. */
 bool log_queue_add(const char *line, size_t len);
+
+/* A line that could not even be composed is counted as lost. */
+void log_queue_lose(void);

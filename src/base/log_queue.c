@@ -164,6 +164,11 @@ bool log_stop(int64_t grace_ns)
     return over;
 }
 
+void log_queue_lose(void)
+{
+    atomic_fetch_add(&queue.lost, 1);
+}
+
 bool log_queue_add(const char *line, size_t len)
 {
     bool taken;

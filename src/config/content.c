@@ -38,7 +38,7 @@ static struct content *finish(struct content *c, uint64_t hash)
 
 struct content *content_of_file(struct bytes bytes)
 {
-    struct content *c = new_content();
+    struct content *c = bytes.no_memory ? NULL : new_content();
     uint64_t hash = bytes.text
                         ? hash_bytes(hash_text(STR_HASH_START, "text"), bytes.text, bytes.len)
                         : hash_text(STR_HASH_START, bytes.trouble);

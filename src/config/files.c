@@ -67,6 +67,7 @@ struct bytes file_read(const char *path)
         close(fd);
     if (!good) {
         bytes_free(&b);
+        b.no_memory = why == ENOMEM;
         snprintf(b.trouble, sizeof b.trouble, "cannot be read: %s",
                  sandbox_why(why) ? sandbox_why(why) : strerror(why));
     }
@@ -124,6 +125,7 @@ static bool add_name(struct file_names *names, char *path)
     if (!grown) {
         free(path);
         snprintf(names->trouble, sizeof names->trouble, "out of memory");
+        names->no_memory = true;
         return false;
     }
     names->items = grown;
@@ -138,6 +140,7 @@ struct file_names directory_list(const char *path, size_t max)
     struct dirent *entry;
 
     if (!directory) {
+        names.no_memory = errno == ENOMEM;
         snprintf(names.trouble, sizeof names.trouble, "cannot be listed: %s", strerror(errno));
         return names;
     }

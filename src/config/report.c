@@ -15,11 +15,13 @@ void config_messages_deinit(struct config_messages *messages)
     for (size_t i = 0; i < messages->n; i++)
         free(messages->items[i].text);
     messages->n = messages->errors = messages->warnings = 0;
+    messages->no_memory = false;
 }
 
 void report_start(struct report *r, const char *name, struct config_messages *messages)
 {
     messages->n = messages->errors = messages->warnings = 0;
+    messages->no_memory = false;
     r->messages = messages;
     r->name = name;
 }
@@ -102,6 +104,7 @@ void report_warning(struct report *r, struct place at, const char *format, ...)
 
 void report_no_memory(struct report *r)
 {
+    r->messages->no_memory = true;
     report_error(r, (struct place){0}, "out of memory");
 }
 

@@ -137,6 +137,7 @@ static void end_at(const struct line *line, struct place at, bool from_dsn)
     if (from_dsn)
         buf_add_str(&b, b.len > 0 ? " (connection string)" : "connection string");
     end(line, buf_text(&b));
+    buf_take_failure(line->to, &b);
     buf_deinit(&b);
 }
 
@@ -233,6 +234,7 @@ static void show_default(struct buf *to, enum indent indent, const struct key *k
         buf_addf(to, " %s", buf_text(&value));
         end(&line, "default");
     }
+    buf_take_failure(to, &value);
     buf_deinit(&value);
 }
 
@@ -289,6 +291,7 @@ static void show_within(struct buf *to, const struct key *outer,
         show_key(to, AT_KEY, outer->name, whole);
     else if (inner.len > 0)
         buf_addf(to, "%*s%s:\n%s", AT_KEY, "", outer->name, buf_text(&inner));
+    buf_take_failure(to, &inner);
     buf_deinit(&inner);
 }
 

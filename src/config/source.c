@@ -115,20 +115,21 @@ static struct input *add_input(struct config_source *s, enum input_kind kind, si
     return &s->inputs[at];
 }
 
-/* Gives an input its latest content, which is taken over; NULL: out of memory. */
+/* Gives an input its latest content, which is taken over; NULL: out of memory, and the input stays
+ * what it is. */
 static bool put_content(struct config_source *s, enum input_kind kind, size_t path,
                         const char *name, struct content *content)
 {
-    struct input *in = content ? find_input(s, kind, path, name) : NULL;
+    struct input *in = find_input(s, kind, path, name);
 
     if (content && !in)
         in = add_input(s, kind, path, name);
-    if (in) {
-        set_latest(in, content);
+    if (in)
         in->seen = true;
-    }
+    if (in && content)
+        set_latest(in, content);
     content_unref(content);
-    return in != NULL;
+    return in && content;
 }
 
 /* --- reading files ---------------------------------------------------------------------------- */
@@ -193,33 +194,41 @@ static void keep_files(struct config_source *s, size_t path)
     }
 }
 
-static void read_directory(struct config_source *s, size_t path)
+/* False when out of memory for some of it. */
+static bool read_directory(struct config_source *s, size_t path)
 {
     struct file_names names = directory_list(s->paths[path], CONFIG_MAX_FILES);
+    bool ok =
+        put_content(s, INPUT_DIRECTORY, path, s->paths[path], content_of_directory(names.trouble));
 
-    put_content(s, INPUT_DIRECTORY, path, s->paths[path], content_of_directory(names.trouble));
     if (names.trouble[0] != '\0')
         keep_files(s, path);
     for (size_t i = 0; names.trouble[0] == '\0' && i < names.n; i++)
-        put_content(s, INPUT_FILE, path, names.items[i],
-                    content_of_file(file_read(names.items[i])));
+        ok &= put_content(s, INPUT_FILE, path, names.items[i],
+                          content_of_file(file_read(names.items[i])));
+    ok = ok && !names.no_memory;
     file_names_free(&names);
+    return ok;
 }
 
-void config_source_read(struct config_source *s)
+bool config_source_read(struct config_source *s)
 {
+    bool ok = true;
+
     for (size_t i = 0; i < s->n_inputs; i++)
         s->inputs[i].seen = s->inputs[i].kind > INPUT_DIRECTORY;
     for (size_t i = 0; i < s->n_paths; i++) {
         if (is_directory(s->paths[i]) || was_directory(s, i))
-            read_directory(s, i);
+            ok &= read_directory(s, i);
         else
-            put_content(s, INPUT_FILE, i, s->paths[i], content_of_file(file_read(s->paths[i])));
+            ok &=
+                put_content(s, INPUT_FILE, i, s->paths[i], content_of_file(file_read(s->paths[i])));
     }
     for (size_t i = 0; i < s->n_inputs; i++) {
         if (!s->inputs[i].seen)
             set_latest(&s->inputs[i], NULL);
     }
+    return ok;
 }
 
 uint64_t config_source_fingerprint(const struct config_source *s)
@@ -316,6 +325,7 @@ static bool has_message(const struct config_messages *messages, const char *text
 /* Takes over the errors that only a later round of a build has found. */
 static void add_errors(struct config_messages *to, struct config_messages *from)
 {
+    to->no_memory = to->no_memory || from->no_memory;
     for (size_t i = 0; i < from->n; i++) {
         struct config_message *m = &from->items[i];
 

@@ -102,6 +102,8 @@ static const char *fill_in(struct taking *t, const char *text, const struct yaml
     }
     if (*missing)
         ;
+    else if (b.no_memory)
+        fail(t);
     else if (b.len == 0 || b.len > MAX_NAME_BYTES || b.failed)
         report_error(&t->report, at->at, "%s: the name of a target's %s is 1 to %d bytes long",
                      what, what, MAX_NAME_BYTES);
@@ -203,6 +205,7 @@ static struct growing *endpoint_for(struct taking *t, const char *cluster, const
     const char *name = arena_printf(t->arena, "%s\x1f%s", cluster, endpoint);
     const struct growing *known = name ? names_find(&t->by_name, name) : NULL;
     struct growing *g = known || !name ? NULL : arena_alloc(t->arena, sizeof *g);
+    bool failed = false;
 
     if (known)
         return known->self;
@@ -217,7 +220,9 @@ static struct growing *endpoint_for(struct taking *t, const char *cluster, const
     g->target = (struct config_target){
         .cluster = cluster, .endpoint = endpoint, .line = at->at.line, .column = at->at.column};
     take_labels(t, labels, g);
-    names_add(&t->by_name, name, g, &t->failed);
+    names_add(&t->by_name, name, g, &failed);
+    if (failed)
+        fail(t);
     *(t->last ? &t->last->next : &t->first) = g;
     t->last = g;
     t->n++;
@@ -242,6 +247,7 @@ static bool same_labels(const struct yaml_node *a, const struct yaml_node *b)
 static void add_target(struct taking *t, struct growing *g, const struct yaml_node *node)
 {
     const char *host, *port, *server;
+    bool failed = false;
 
     if (!split_target(t, node, &host, &port))
         return;
@@ -251,12 +257,14 @@ static void add_target(struct taking *t, struct growing *g, const struct yaml_no
         fail(t);
         return;
     }
-    if (names_add(&t->seen, server, g, &t->failed)) {
+    if (names_add(&t->seen, server, g, &failed)) {
         report_warning(&t->report, node->at, "target \"%s\" is there twice", node->text);
         return;
     }
     buf_addf(&g->hosts, "%s%s", g->hosts.len ? "," : "", host);
     buf_addf(&g->ports, "%s%s", g->ports.len ? "," : "", port);
+    if (failed || g->hosts.failed || g->ports.failed)
+        fail(t);
 }
 
 /* --- groups ----------------------------------------------------------------------------------- */

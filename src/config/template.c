@@ -118,6 +118,8 @@ static void add_endpoint(struct loading *l, struct template *t, const struct yam
         report_no_memory(&l->report);
     else if (!names_add(&t->by_name, to->name, to, &failed) && !failed)
         t->n_endpoints++;
+    if (failed)
+        report_no_memory(&l->report);
 }
 
 static void read_endpoints(struct loading *l, struct template *t)

@@ -7,7 +7,12 @@
 #include "pgtls/base/str.h"
 
 #include <libfyaml.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* What libfyaml was seen to take, and as much again. */
+#define PARSER_BYTES          ((size_t)128 * 1024)
+#define PARSER_BYTES_PER_BYTE ((size_t)16)
 
 /* A mapping or list that is still open. */
 struct frame {
@@ -360,6 +365,17 @@ static bool check_characters(struct builder *b, const char *text, size_t len)
     return true;
 }
 
+/* libfyaml does not survive an allocation that fails. So as much as it may take is asked for
+ * before: where memory is at its end, that is told, and libfyaml does not begin. */
+static bool has_memory(size_t len)
+{
+    void *volatile room = malloc(PARSER_BYTES + PARSER_BYTES_PER_BYTE * len);
+    bool has = room != NULL;
+
+    free(room);
+    return has;
+}
+
 /* Nothing of libfyaml's goes to stderr. */
 static void say_nothing(struct fy_diag *diag, void *user, const char *text, size_t len)
 {
@@ -376,9 +392,14 @@ const struct yaml_node *yaml_parse(const char *text, size_t len, struct arena *a
     struct fy_diag_cfg diag_cfg;
     struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE};
     struct fy_parser *parser = NULL;
+    size_t errors = report->messages->errors;
 
     if (!check_characters(&b, text, len))
         return NULL;
+    if (!has_memory(len)) {
+        stop_no_memory(&b);
+        return NULL;
+    }
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.output_fn = say_nothing;
     cfg.diag = fy_diag_create(&diag_cfg);
@@ -394,5 +415,7 @@ const struct yaml_node *yaml_parse(const char *text, size_t len, struct arena *a
     fy_diag_destroy(cfg.diag);
     names_deinit(&b.anchors);
     names_deinit(&b.keys);
+    if (b.failed && report->messages->errors == errors)
+        stop_no_memory(&b); /* nothing is not what is in the file */
     return b.failed ? NULL : b.root;
 }

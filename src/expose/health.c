@@ -171,7 +171,7 @@ static void explain_nothing(const struct document *d, struct buf *to)
         buf_add_str(to, "Nothing is watched here.");
 }
 
-static json_t *message_json(const struct document *d, size_t n)
+static json_t *message_json(struct document *d, size_t n)
 {
     struct buf text = BUF_INIT(512);
     json_t *json;
@@ -179,6 +179,7 @@ static json_t *message_json(const struct document *d, size_t n)
     if (n == 0)
         explain_nothing(d, &text);
     json = health_text(n == 0 ? buf_text(&text) : NULL);
+    d->failed = d->failed || text.failed;
     buf_deinit(&text);
     return json;
 }

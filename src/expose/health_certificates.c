@@ -32,7 +32,7 @@ static json_t *seen_lately(const struct server_state *s)
             continue;
         for (size_t j = 0; j < sizeof s->leaves[i].fingerprint; j++)
             snprintf(text + 2 * j, 3, "%02x", s->leaves[i].fingerprint[j]);
-        json_array_append_new(json, json_string(text));
+        json = health_with(json, json_string(text));
     }
     return json;
 }
@@ -89,7 +89,7 @@ json_t *health_agreement(const struct fleet_view *view, const struct agreement *
     json_t *between = json_array();
 
     for (size_t i = 0; i < 2 && a->same == VERDICT_NO; i++)
-        json_array_append_new(between, shown_by(view, a->between[i]));
+        between = health_with(between, shown_by(view, a->between[i]));
     return json_pack("{s:o, s:s, s:o, s:o}", "same", health_verdict(a->same), "among",
                      among == SAME_CLUSTER ? "cluster" : "endpoint", "since",
                      health_time(a->since_realtime_ns), "between", between);

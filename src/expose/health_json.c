@@ -148,8 +148,8 @@ static json_t *latency_json(const struct server_state *s)
     json_t *json = json_object();
 
     for (size_t i = 0; i < PHASE_COUNT; i++)
-        json_object_set_new(json, phase_name((enum phase)i),
-                            s->phase_measured[i] ? seconds(s->phase_last_ns[i]) : json_null());
+        json = health_with_key(json, phase_name((enum phase)i),
+                               s->phase_measured[i] ? seconds(s->phase_last_ns[i]) : json_null());
     return json;
 }
 
@@ -179,7 +179,8 @@ static json_t *sslmodes_json(const struct server_state *s)
 
     sslmodes_decide(s->config, &s->sslmodes, verdicts);
     for (size_t i = 0; i < SSLMODE_COUNT; i++)
-        json_object_set_new(json, sslmode_name((enum sslmode)i), health_verdict(verdicts[i].works));
+        json =
+            health_with_key(json, sslmode_name((enum sslmode)i), health_verdict(verdicts[i].works));
     return json;
 }
 
@@ -207,7 +208,7 @@ static json_t *sessions_json(const struct server_state *s)
 
         for (size_t how = 0; how < SESSION_END_COUNT; how++)
             drops += (json_int_t)session->drops[how];
-        json_array_append_new(
+        json = health_with(
             json, json_pack("{s:o, s:o, s:o, s:o, s:I, s:o}", "session",
                             health_text(session->config->name), "idle_seconds",
                             seconds(session->config->idle_ns), "up",
@@ -283,8 +284,7 @@ static json_t *silence_json(int64_t age_ns)
     char text[64];
 
     snprintf(text, sizeof text, "no result for %lld seconds", (long long)(age_ns / NS_PER_S));
-    json_object_set_new(json, "error", json_string(text));
-    return json;
+    return health_with_key(json, "error", json_string(text));
 }
 
 /* How things stand, from the probe that tells: when, how often, how fast. */

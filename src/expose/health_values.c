@@ -35,11 +35,29 @@ json_t *health_verdict(enum verdict verdict)
     return verdict == VERDICT_UNKNOWN ? json_null() : json_boolean(verdict == VERDICT_YES);
 }
 
+static json_t *all_or_none(json_t *whole, bool good)
+{
+    if (good)
+        return whole;
+    json_decref(whole);
+    return NULL;
+}
+
+json_t *health_with(json_t *list, json_t *item)
+{
+    return all_or_none(list, json_array_append_new(list, item) == 0);
+}
+
+json_t *health_with_key(json_t *object, const char *key, json_t *value)
+{
+    return all_or_none(object, json_object_set_new(object, key, value) == 0);
+}
+
 json_t *health_promises(const enum verdict kept[PROMISE_COUNT])
 {
     json_t *json = json_object();
 
     for (size_t i = 0; i < PROMISE_COUNT; i++)
-        json_object_set_new(json, promise_name((enum promise)i), health_verdict(kept[i]));
+        json = health_with_key(json, promise_name((enum promise)i), health_verdict(kept[i]));
     return json;
 }

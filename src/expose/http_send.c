@@ -118,7 +118,8 @@ static bool is_configured(const struct web_config *config, const char *name)
     return false;
 }
 
-static void add_headers(struct MHD_Response *response, const struct reply *reply, bool gzip,
+/* False when one of ours is missing: gzip would be taken for text, or a page be framed. */
+static bool add_headers(struct MHD_Response *response, const struct reply *reply, bool gzip,
                         const struct web_config *config)
 {
     const char *const headers[][2] = {
@@ -136,30 +137,52 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     };
 
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
-        if (headers[i][1] && !is_configured(config, headers[i][0]))
-            MHD_add_response_header(response, headers[i][0], headers[i][1]);
+        if (headers[i][1] && !is_configured(config, headers[i][0]) &&
+            MHD_add_response_header(response, headers[i][0], headers[i][1]) != MHD_YES)
+            return false;
     }
     for (size_t i = 0; config && i < config->n_headers; i++)
         MHD_add_response_header(response, config->headers[i].name, config->headers[i].value);
+    return true;
+}
+
+/* An answer of which a part is missing is none. */
+static void replace_failed(struct reply *reply)
+{
+    struct buf text = BUF_INIT(reply->text.max);
+
+    if (!reply->text.failed)
+        return;
+    buf_deinit(&reply->text);
+    reply->text = text;
+    reply->html = false;
+    reply->type = "text/plain; charset=utf-8";
+    reply->vary = reply->cache = NULL;
+    reply_refuse(reply, "There is no memory for an answer.");
 }
 
 bool http_send(struct MHD_Connection *connection, const char *method, struct reply *reply,
                const struct web_config *config)
 {
-    bool gzip =
-        reply->vary &&
-        negotiate_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding"));
     struct MHD_Response *response;
     struct outgoing *out;
     enum MHD_Result result;
+    bool good, gzip;
 
+    replace_failed(reply);
+    good = !reply->text.failed;
+    gzip = reply->vary && negotiate_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                                     "Accept-Encoding"));
     if (gzip && !reply->stream.of)
         gzip = compress_text(reply);
     out = outgoing_new(reply, gzip);
     response = out ? make_response(out) : NULL;
     if (!response)
         return false;
-    add_headers(response, reply, gzip, config);
+    if (!good || !add_headers(response, reply, gzip, config)) {
+        MHD_destroy_response(response);
+        return false;
+    }
     if (out->body && strcmp(method, "HEAD") == 0)
         forbid_chunks(response);
     result = MHD_queue_response(connection, reply->status, response);

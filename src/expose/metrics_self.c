@@ -53,7 +53,7 @@ void emit_scheduler_lag(struct sink *k)
 
     for (size_t i = 0; i <= LAG_BUCKETS; i++)
         counts[i] = READ(lag_counts[i]);
-    le_table_init(&k->le, self_lag_bounds, LAG_BUCKETS);
+    sink_bounds(k, self_lag_bounds, LAG_BUCKETS);
     sink_histogram(k,
                    &(struct sink_histogram){.counts = counts, .sum_ns = (int64_t)READ(lag_sum_ns)});
 }

@@ -192,7 +192,7 @@ static void use_bounds(struct sink *k, const struct server_state *s)
 
     if (k->le.n != settings->n_buckets ||
         memcmp(k->le.bounds, settings->buckets, k->le.n * sizeof k->le.bounds[0]) != 0)
-        le_table_init(&k->le, settings->buckets, settings->n_buckets);
+        sink_bounds(k, settings->buckets, settings->n_buckets);
 }
 
 void emit_probe_duration(struct sink *k, const struct server_state *s)

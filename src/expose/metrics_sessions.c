@@ -47,7 +47,7 @@ static void emit_histogram(struct sink *k, const struct server_state *s,
     /* Other bounds than everybody else's; whoever comes next puts his own in their place. */
     if (k->le.n != SESSION_BUCKETS ||
         memcmp(k->le.bounds, session_bounds, sizeof session_bounds) != 0)
-        le_table_init(&k->le, session_bounds, SESSION_BUCKETS);
+        sink_bounds(k, session_bounds, SESSION_BUCKETS);
     h.label = "session";
     h.label_value = session->config->name;
     h.escape = true;

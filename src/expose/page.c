@@ -179,6 +179,7 @@ static void add_link(struct buf *to, const struct page *p, const char *kind, boo
     }
     buf_addf(&url, "%s%s%s", kind ? "state=" : "", kind ? kind : "", all ? "&show=all" : "");
     html_text(to, buf_text(&url));
+    buf_take_failure(to, &url);
     buf_deinit(&url);
 }
 
@@ -214,6 +215,7 @@ static void add_cluster_filter(struct buf *to, const struct page *p)
         html_addf(to, "<input name=\"cluster\" value=\"%s\" placeholder=\"all\"></label>\n",
                   p->cluster);
     }
+    buf_take_failure(to, &choices);
     buf_deinit(&choices);
 }
 
@@ -278,6 +280,7 @@ static void add_head(struct page *p, struct buf *to)
     str_time(time, p->realtime_ns, false);
     add_title(&title, p);
     frame_head(to, buf_text(&title));
+    buf_take_failure(to, &title);
     buf_deinit(&title);
     buf_add_str(to, "<header><h1>pgtls_exporter</h1><p>Can clients get in to PostgreSQL over TLS, "
                     "right now?</p></header>\n");

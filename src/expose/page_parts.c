@@ -126,6 +126,7 @@ void part_server_link(struct buf *to, const struct server *server)
     buf_add_str(&url, "&server=");
     url_add(&url, server->name);
     html_addf(to, "<a class=\"name\" href=\"%s\"><bdi>%s</bdi></a>", buf_text(&url), server->name);
+    buf_take_failure(to, &url);
     buf_deinit(&url);
 }
 
@@ -275,6 +276,8 @@ static void add_promise(struct buf *to, const struct glance *g, enum promise pro
                   : kept == VERDICT_YES ? ": kept"
                                         : ": not known");
     buf_add_str(to, "</li>");
+    buf_take_failure(to, &promised);
+    buf_take_failure(to, &found);
     buf_deinit(&promised);
     buf_deinit(&found);
 }

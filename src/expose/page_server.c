@@ -185,6 +185,7 @@ static void section_promises(struct buf *to, const struct glance *g)
         buf_add(to, buf_text(&lists), lists.len);
         section_end(to);
     }
+    buf_take_failure(to, &lists);
     buf_deinit(&lists);
 }
 

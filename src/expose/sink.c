@@ -15,9 +15,10 @@ static void le_table_add(struct le_table *le, size_t i, const struct buf *value)
 }
 
 /* Both formats want a bound that is an integer written with its fraction. */
-void le_table_init(struct le_table *le, const double *bounds, size_t n)
+void sink_bounds(struct sink *k, const double *bounds, size_t n)
 {
-    struct buf value = BUF_INIT(sizeof le->text[0] - 8);
+    struct buf value = BUF_INIT(sizeof k->le.text[0] - 8);
+    struct le_table *le = &k->le;
 
     *le = (struct le_table){.n = n};
     for (size_t i = 0; i < n; i++) {
@@ -31,6 +32,10 @@ void le_table_init(struct le_table *le, const double *bounds, size_t n)
     buf_reset(&value);
     buf_add_str(&value, "+Inf");
     le_table_add(le, n, &value);
+    if (value.failed) {
+        k->to->failed = true;
+        le->n = 0; /* to be made anew */
+    }
     buf_deinit(&value);
 }
 

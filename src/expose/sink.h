@@ -16,8 +16,6 @@ struct le_table {
     char text[MAX_BUCKETS + 1][32];
     size_t len[MAX_BUCKETS + 1];
 };
-void le_table_init(struct le_table *le, const double *bounds, size_t n);
-
 struct sink {
     struct buf *to;
     enum metrics_format format;
@@ -33,6 +31,9 @@ struct sink {
     const struct process_facts *process;
     struct le_table le;
 };
+
+/* Makes the table; without memory the sink's buffer fails. */
+void sink_bounds(struct sink *k, const double *bounds, size_t n);
 
 /* One sample: begin, labels, then exactly one value. Names and values of labels are borrowed. */
 void sink_begin(struct sink *k);

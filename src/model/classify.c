@@ -290,6 +290,7 @@ static enum fault from_resolver(const struct evidence *e)
         {RESOLVE_NOT_FOUND, FAULT_DNS_NOT_FOUND},
         {RESOLVE_TEMPORARY, FAULT_DNS_TEMPORARY},
         {RESOLVE_TIMEOUT, FAULT_DNS_TIMEOUT},
+        {RESOLVE_MEMORY, FAULT_LOCAL_MEMORY},
     };
     enum fault fault = by_number(statuses, N(statuses), (int)e->resolve);
 

@@ -6,6 +6,7 @@
 
 #include "fold_parts.h"
 #include "pgtls/base/clock.h"
+#include "session_states.h"
 
 #include <stdlib.h>
 
@@ -108,27 +109,55 @@ void fleet_free(struct fleet *fleet)
     free(fleet);
 }
 
+static void free_rooms(struct session_state **rooms, size_t n)
+{
+    for (size_t i = 0; rooms && i < n; i++)
+        free(rooms[i]);
+    free(rooms);
+}
+
+/* Room for every server's sessions, before anything is changed. NULL when out of memory. */
+static struct session_state **make_rooms(const struct endpoint_set *set)
+{
+    struct session_state **rooms = calloc(set->n_servers + 1, sizeof(struct session_state *));
+
+    for (size_t i = 0; rooms && i < set->n_servers; i++) {
+        if (!session_states_room(&set->servers[i], &rooms[i])) {
+            free_rooms(rooms, i);
+            return NULL;
+        }
+    }
+    return rooms;
+}
+
+/* A view of the new set with the servers that stay; NULL when out of memory. */
+static struct fleet_view *make_view(struct endpoint_set *set, const struct fleet_view *old,
+                                    int64_t now_ns)
+{
+    struct fleet_view *view = view_new(set);
+    struct table table = {.slots = NULL};
+    bool filled = view && table_init(&table, old) && fill_view(view, &table, now_ns);
+
+    free(table.slots);
+    if (filled)
+        return view;
+    fleet_view_unref(view);
+    return NULL;
+}
+
 bool fleet_set(struct fleet *fleet, struct endpoint_set *set)
 {
-    struct fleet_view *old = fleet->view, *view = view_new(set);
     int64_t now_ns = clock_monotonic_ns();
-    struct table table;
-    bool filled;
+    struct fleet_view *old = fleet->view, *view = make_view(set, old, now_ns);
+    struct session_state **rooms = view ? make_rooms(set) : NULL;
 
-    if (!view)
-        return false;
-    if (!table_init(&table, old)) {
-        fleet_view_unref(view);
-        return false;
-    }
-    filled = fill_view(view, &table, now_ns);
-    free(table.slots);
-    if (!filled) {
+    if (!rooms) {
         fleet_view_unref(view);
         return false;
     }
     for (size_t i = 0; i < view->n; i++)
-        fold_configuration(view->servers[i], set, &set->servers[i], now_ns);
+        fold_configuration(view->servers[i], set, &set->servers[i], rooms[i], now_ns);
+    free(rooms); /* what was in them is the servers' now */
     pthread_mutex_lock(&fleet->lock);
     fleet->view = view;
     pthread_mutex_unlock(&fleet->lock);

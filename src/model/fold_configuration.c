@@ -49,7 +49,7 @@ static void forget_results(struct server_state *s)
 }
 
 void fold_configuration(struct server_state *s, struct endpoint_set *set,
-                        const struct server *config, int64_t now_ns)
+                        const struct server *config, struct session_state *room, int64_t now_ns)
 {
     struct endpoint_set *old;
 
@@ -69,7 +69,7 @@ void fold_configuration(struct server_state *s, struct endpoint_set *set,
     s->config = config;
     configure_probe(&s->probes[PROBE_INSPECT], true, config->interval_ns);
     configure_probe(&s->probes[PROBE_LOGIN], config->login, config->login_interval_ns);
-    s->n_sessions = session_states_configure(&s->sessions, s->n_sessions, config);
+    s->n_sessions = session_states_configure(&s->sessions, s->n_sessions, config, room);
     fold_promises(s, clock_realtime_ns(), NULL);
     fold_state(s, now_ns, clock_realtime_ns());
     server_state_unlock(s);

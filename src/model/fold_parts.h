@@ -4,9 +4,10 @@
 #include "pgtls/model/server_state.h"
 
 /* Makes `config` what is in force for a server that stays: of `set`, the new generation. Counters
- * stay; what would mean something else from now on begins anew. */
+ * stay; what would mean something else from now on begins anew. The room is for its sessions, and
+ * taken over (session_states.h). */
 void fold_configuration(struct server_state *s, struct endpoint_set *set,
-                        const struct server *config, int64_t now_ns);
+                        const struct server *config, struct session_state *room, int64_t now_ns);
 
 /* Brings the state and its clock up to date after anything changed. */
 void fold_state(struct server_state *s, int64_t now_ns, int64_t realtime_ns);

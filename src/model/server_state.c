@@ -78,11 +78,14 @@ struct server_state *server_state_new(struct endpoint_set *set, const struct ser
                                       int64_t now_ns)
 {
     struct server_state *s = calloc(1, sizeof *s);
+    struct session_state *room = NULL;
 
     if (!s)
         return NULL;
     s->labels = make_labels(config);
-    if (!s->labels || pthread_mutex_init(&s->lock, NULL) != 0) {
+    if (!s->labels || !session_states_room(config, &room) ||
+        pthread_mutex_init(&s->lock, NULL) != 0) {
+        free(room);
         free(s->labels);
         free(s);
         return NULL;
@@ -96,7 +99,7 @@ struct server_state *server_state_new(struct endpoint_set *set, const struct ser
     s->probes[PROBE_INSPECT].interval_ns = config->interval_ns;
     s->probes[PROBE_LOGIN].configured = config->login;
     s->probes[PROBE_LOGIN].interval_ns = config->login_interval_ns;
-    s->n_sessions = session_states_configure(&s->sessions, 0, config);
+    s->n_sessions = session_states_configure(&s->sessions, 0, config, room);
     return s;
 }
 

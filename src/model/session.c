@@ -56,15 +56,18 @@ void session_states_free(struct session_state *sessions, size_t n)
     free(sessions);
 }
 
+bool session_states_room(const struct server *config, struct session_state **room)
+{
+    *room = config->n_sessions > 0 ? calloc(config->n_sessions, sizeof **room) : NULL;
+    return *room || config->n_sessions == 0;
+}
+
 size_t session_states_configure(struct session_state **sessions, size_t n_before,
-                                const struct server *config)
+                                const struct server *config, struct session_state *room)
 {
     size_t n = config->n_sessions;
-    struct session_state *before = *sessions;
-    struct session_state *after = n > 0 ? calloc(n, sizeof *after) : NULL;
+    struct session_state *before = *sessions, *after = room;
 
-    if (!after)
-        n = 0; /* out of memory: the sessions are kept, and not told of */
     for (size_t i = 0; i < n; i++) {
         struct session_state *known =
             session_states_find(before, n_before, config->sessions[i].name);

@@ -9,6 +9,7 @@
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
+#include "pgtls/net/loop.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -329,10 +330,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void 
         w = watch_new(client, fd);
     if (!w)
         return 0; /* the fetch will time out */
-    uv_poll_start(&w->poll,
-                  ((what & CURL_POLL_IN) != 0 ? UV_READABLE : 0) |
-                      ((what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0),
-                  on_ready);
+    loop_poll(&w->poll,
+              ((what & CURL_POLL_IN) != 0 ? UV_READABLE : 0) |
+                  ((what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0),
+              on_ready); /* as above */
     return 0;
 }
 

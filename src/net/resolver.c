@@ -10,9 +10,11 @@
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
+#include "pgtls/net/loop.h"
 
 #include <ares.h>
 #include <arpa/nameser.h>
+#include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -41,17 +43,21 @@ struct channel {
     ares_channel ares;
     struct watch *watches;
     size_t in_flight;
+    bool deaf; /* a socket of it is not watched, for want of memory: nobody asks it any more */
 };
 
 struct lookup {
     struct lookup *next; /* in its bucket */
     struct channel *channel;
+    uint64_t failures; /* of c-ares's allocations, before it was asked */
+    bool no_memory;    /* of the C library's, when it was */
     struct resolve_request *waiters;
     char host[RESOLVER_MAX_NAME];
 };
 
 struct srv_lookup {
     struct channel *channel;
+    uint64_t failures;
     struct srv_request *request; /* NULL: cancelled */
 };
 
@@ -63,7 +69,31 @@ struct resolver {
     struct timespec resolv_conf_mtime;
     int64_t resolv_conf_checked_ns;
     struct lookup *buckets[N_BUCKETS];
+    struct lookup *asked; /* c-ares is just being asked, and has not answered yet */
 };
+
+/* --- c-ares's memory --------------------------------------------------------------------------
+ *
+ * What c-ares has no memory for it may take for a server that fails: so its allocations are
+ * watched, and an answer in which one has failed says nothing. */
+
+static _Thread_local uint64_t failures;
+
+static void *on_malloc(size_t size)
+{
+    void *memory = malloc(size);
+
+    failures += size > 0 && !memory;
+    return memory;
+}
+
+static void *on_realloc(void *memory, size_t size)
+{
+    void *moved = realloc(memory, size);
+
+    failures += size > 0 && !moved;
+    return moved;
+}
 
 /* --- c-ares's sockets on the loop ------------------------------------------------------------ */
 
@@ -87,6 +117,23 @@ static void on_watch_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
+static struct watch *watch_new(struct channel *c, ares_socket_t fd)
+{
+    struct watch *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return NULL;
+    if (uv_poll_init(c->resolver->loop, &w->poll, fd) != 0) {
+        free(w);
+        return NULL;
+    }
+    w->poll.data = w;
+    w->channel = c;
+    w->fd = fd;
+    w->next = c->watches;
+    return c->watches = w;
+}
+
 static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
 {
     struct channel *c = data;
@@ -104,20 +151,15 @@ static void on_socket_state(void *data, ares_socket_t fd, int readable, int writ
         return;
     }
     if (!w) {
-        w = calloc(1, sizeof *w);
-        if (!w)
-            return; /* the query will time out */
-        if (uv_poll_init(c->resolver->loop, &w->poll, fd) != 0) {
-            free(w);
+        w = watch_new(c, fd);
+        if (!w) {
+            c->deaf = true; /* the query will time out */
             return;
         }
-        w->poll.data = w;
-        w->channel = c;
-        w->fd = fd;
-        w->next = c->watches;
-        c->watches = w;
     }
-    uv_poll_start(&w->poll, (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0), on_ready);
+    if (loop_poll(&w->poll, (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0),
+                  on_ready) != 0)
+        c->deaf = true;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -219,12 +261,14 @@ static bool renew(struct resolver *r)
     return true;
 }
 
-/* A changed resolv.conf takes effect with the next question. */
+/* A changed resolv.conf takes effect with the next question; and who is deaf is not asked. */
 static void follow_resolv_conf(struct resolver *r)
 {
     int64_t now_ns = clock_monotonic_ns();
     struct stat st = {0};
 
+    if (r->channel->deaf)
+        renew(r);
     if (now_ns - r->resolv_conf_checked_ns < RESOLV_CONF_EVERY)
         return;
     r->resolv_conf_checked_ns = now_ns;
@@ -263,13 +307,15 @@ static const struct {
     {ARES_EBADNAME, RESOLVE_NOT_FOUND},
     {ARES_ENONAME, RESOLVE_NOT_FOUND},
     {ARES_ETIMEOUT, RESOLVE_TIMEOUT},
-    {ARES_ENOMEM, RESOLVE_INTERNAL},
+    {ARES_ENOMEM, RESOLVE_MEMORY},
     {ARES_EFILE, RESOLVE_INTERNAL},
     {ARES_ENOTINITIALIZED, RESOLVE_INTERNAL},
 };
 
-static enum resolve_status translate(int ares)
+static enum resolve_status translate(int ares, const struct channel *c, uint64_t failures_before)
 {
+    if (ares != ARES_SUCCESS && (c->deaf || failures != failures_before))
+        return RESOLVE_MEMORY;
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
         if (statuses[i].ares == ares)
             return statuses[i].status;
@@ -334,9 +380,13 @@ static void on_answer(void *data, int status, int timeouts, struct ares_addrinfo
 {
     struct lookup *lookup = data;
     struct resolver *r = lookup->channel->resolver;
-    struct resolution answer = {.status = translate(status)};
+    struct resolution answer = {.status = translate(status, lookup->channel, lookup->failures)};
 
     (void)timeouts;
+    if (r->asked == lookup)
+        r->asked = NULL;
+    if (lookup->no_memory && status != ARES_SUCCESS)
+        answer.status = RESOLVE_MEMORY;
     if (info) {
         take_addresses(info, &answer);
         answer.ttl_seconds = smallest_ttl(info);
@@ -395,18 +445,24 @@ void resolver_ask(struct resolver *r, struct resolve_request *request, const cha
     }
     lookup = calloc(1, sizeof *lookup);
     if (!lookup || !str_copy(lookup->host, sizeof lookup->host, host)) {
-        refuse(request, lookup ? RESOLVE_NOT_FOUND : RESOLVE_INTERNAL);
+        refuse(request, lookup ? RESOLVE_NOT_FOUND : RESOLVE_MEMORY);
         free(lookup);
         return;
     }
     lookup->channel = r->channel;
+    lookup->failures = failures;
     lookup->channel->in_flight++;
     lookup->waiters = request;
     lookup->next = r->buckets[bucket_of(host)];
     r->buckets[bucket_of(host)] = lookup;
     request->next = NULL;
     request->lookup = lookup;
+    r->asked = lookup;
+    errno = 0;
     ares_getaddrinfo(lookup->channel->ares, lookup->host, NULL, &hints, on_answer, lookup);
+    if (r->asked && errno == ENOMEM) /* /etc/hosts: without it c-ares goes on to ask others */
+        lookup->no_memory = true;
+    r->asked = NULL;
     arm_timer(r);
 }
 
@@ -432,6 +488,8 @@ static void on_srv(void *data, int status, int timeouts, unsigned char *message,
     struct srv_request *request = lookup->request;
     struct srv_answer answer = {0};
     struct srv *records = NULL;
+    const struct channel *channel = lookup->channel;
+    uint64_t before = lookup->failures;
 
     (void)timeouts;
     lookup->channel->in_flight--;
@@ -446,7 +504,7 @@ static void on_srv(void *data, int status, int timeouts, unsigned char *message,
         if (status == ARES_SUCCESS && answer.n == 0)
             status = ARES_ENODATA;
     }
-    answer.status = translate(status);
+    answer.status = translate(status, channel, before);
     request->done(request, &answer);
     free(records);
 }
@@ -457,11 +515,11 @@ void resolver_ask_srv(struct resolver *r, struct srv_request *request, const cha
 
     request->lookup = lookup;
     if (!lookup) {
-        request->done(request, &(struct srv_answer){.status = RESOLVE_INTERNAL});
+        request->done(request, &(struct srv_answer){.status = RESOLVE_MEMORY});
         return;
     }
     follow_resolv_conf(r);
-    *lookup = (struct srv_lookup){.channel = r->channel, .request = request};
+    *lookup = (struct srv_lookup){.channel = r->channel, .failures = failures, .request = request};
     r->channel->in_flight++;
     ares_search(r->channel->ares, name, ns_c_in, ns_t_srv, on_srv, lookup);
     arm_timer(r);
@@ -480,7 +538,7 @@ static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
 static void start_library(void)
 {
-    ares_library_init(ARES_LIB_INIT_ALL);
+    ares_library_init_mem(ARES_LIB_INIT_ALL, on_malloc, free, on_realloc);
 }
 
 struct resolver *resolver_new(uv_loop_t *loop)

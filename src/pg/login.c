@@ -8,9 +8,11 @@
 #include "pgtls/net/arrival.h"
 #include "pgtls/net/socket.h"
 #include "pgtls/tls/library.h"
+#include "pgtls/tls/memory.h"
 
 #include "login_params.h"
 #include "login_state.h"
+#include "login_step.h"
 #include "login_text.h"
 
 #include <errno.h>
@@ -43,13 +45,14 @@ static const char *const more_variables[] = {
     "KRB5RCACHEDIR", "GSS_USE_PROXY",
 };
 
-void login_setup(void)
+bool login_setup(void)
 {
     PQconninfoOption *options;
 
     for (size_t i = 0; i < sizeof more_variables / sizeof *more_variables; i++)
         unsetenv(more_variables[i]);
-    setenv("HOME", "/nonexistent", 1);
+    if (setenv("HOME", "/nonexistent", 1) != 0)
+        return false;
     features = (struct login_features){.version = PQlibVersion()};
     features.sslrootcert_system = features.version >= 160000;
     options = PQconndefaults();
@@ -65,6 +68,7 @@ void login_setup(void)
             features.scram_keys = true;
     }
     PQconninfoFree(options);
+    return options != NULL;
 }
 
 const struct login_features *login_features(void)
@@ -83,40 +87,7 @@ bool login_supported(const struct server *server, char *reason, size_t size)
     return true;
 }
 
-/* --- time ------------------------------------------------------------------------------------- */
-
-/* Ends our step: its CPU goes to the running phase, and from now on we wait. */
-static void lap(struct login *l)
-{
-    int64_t cpu_ns = clock_thread_cpu_ns(), now_ns = clock_monotonic_ns();
-
-    if (l->running)
-        stopwatch_worked(l->running, cpu_ns - l->cpu_mark_ns, now_ns);
-    l->cpu_mark_ns = cpu_ns;
-    l->idle_since_ns = now_ns;
-}
-
-static void run(struct login *l, struct stopwatch *watch, int64_t from_ns)
-{
-    stopwatch_start(watch, from_ns);
-    l->running = watch;
-}
-
 /* --- endings ---------------------------------------------------------------------------------- */
-
-static bool finish(struct login *l)
-{
-    l->done = true;
-    return false;
-}
-
-static bool fail_local(struct login *l, enum internal_reason reason, const char *text)
-{
-    l->e.end = END_LOCAL;
-    l->e.local = reason;
-    str_copy(l->text, sizeof l->text, text);
-    return finish(l);
-}
 
 static enum internal_reason reason_of_errno(int error)
 {
@@ -135,7 +106,7 @@ static bool fail_libpq(struct login *l)
     if (l->e.end == END_CLOSED)
         login_guard_closed(&l->look.guard,
                            l->e.how != CLOSE_NONE ? l->e.how : login_look_how(&l->look));
-    return finish(l);
+    return step_finish(l);
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -160,9 +131,9 @@ static bool look(struct login *l)
             l->missing_timestamps++;
     }
     if (first && look->guard.first_seen)
-        run(l, &l->auth, look->arrival.at_ns);
+        step_run(l, &l->auth, look->arrival.at_ns);
     if (verdict == LOOK_OVER)
-        finish(l);
+        step_finish(l);
     return verdict == LOOK_GO;
 }
 
@@ -175,7 +146,7 @@ static bool turn_tcp(struct login *l)
         return false;
     if (error != 0) {
         login_look_errno(&l->look, error);
-        return finish(l);
+        return step_finish(l);
     }
     l->connected = true;
     if (!l->tls)
@@ -210,7 +181,7 @@ static bool start_query(struct login *l)
     const char *version = PQparameterStatus(l->conn, "server_version");
     const char *suffix = version ? strrchr(version, '/') : NULL;
 
-    lap(l);
+    step_lap(l);
     wipe_password(l);
     l->auth_done = true;
     l->console = suffix && strcmp(suffix, CONSOLE_SUFFIX) == 0;
@@ -219,7 +190,7 @@ static bool start_query(struct login *l)
                   strlen(version));
     l->e.phase = PHASE_QUERY;
     l->querying = l->look.guard.querying = true;
-    run(l, &l->query, l->idle_since_ns);
+    step_run(l, &l->query, l->idle_since_ns);
     return send_query(l);
 }
 
@@ -280,7 +251,7 @@ static bool kept_idle(struct login *l)
     while ((notification = PQnotifies(l->conn)) != NULL)
         PQfreemem(notification);
     if (l->checking) {
-        l->checking = false;
+        l->checking = l->no_memory = false;
         l->e.error = (struct pg_error){.present = false};
         l->look.late_messages = 0;
     }
@@ -294,20 +265,31 @@ static bool query_over(struct login *l)
         return kept_idle(l);
     if (fall_back(l))
         return send_query(l);
-    lap(l);
+    step_lap(l);
     if (l->e.error.present)
         l->e.end = END_ERROR_RESPONSE;
     else if (l->answer.pooler == VERDICT_UNKNOWN)
         l->e.end = END_BAD_BYTES; /* it answered something else */
     else
         l->query_done = true;
-    return finish(l);
+    return step_finish(l);
 }
 
 /* A server that begins a COPY: libpq has a result of it for as long as it is asked. */
 static bool is_copy(ExecStatusType status)
 {
     return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
+/* libpq had none for what the server sent, and says so in a result of its own. */
+static bool is_out_of_memory(const PGresult *result)
+{
+    struct evidence told = {.phase = PHASE_QUERY};
+
+    if (PQresultStatus(result) != PGRES_FATAL_ERROR || !result)
+        return false;
+    login_explain(PQresultErrorMessage(result), &told);
+    return told.end == END_LOCAL && told.local == INTERNAL_MEMORY;
 }
 
 static bool turn_query(struct login *l)
@@ -320,11 +302,15 @@ static bool turn_query(struct login *l)
 
         if (!result)
             return query_over(l);
+        if (is_out_of_memory(result)) {
+            PQclear(result);
+            return step_fail_local(l, INTERNAL_MEMORY, "out of memory for an answer");
+        }
         take_row(l, result);
         PQclear(result);
         if (copy) {
             l->e.end = END_BAD_BYTES;
-            return finish(l);
+            return step_finish(l);
         }
     }
     return true;
@@ -356,10 +342,12 @@ static bool is_long(const struct login *l)
 void login_work(struct login *l)
 {
     int64_t before_ns = clock_thread_cpu_ns();
+    uint64_t failures = tls_memory_failures();
 
     library_enter(l->library);
     l->work.status = (int)PQconnectPoll(l->conn);
     library_leave();
+    l->work.no_memory = tls_memory_failures() != failures;
     l->work.ended_ns = clock_monotonic_ns();
     l->work.cpu_ns = clock_thread_cpu_ns() - before_ns;
     l->work.state = WORK_DONE;
@@ -369,6 +357,7 @@ void login_work(struct login *l)
 static bool after_work(struct login *l)
 {
     l->work.state = WORK_NONE;
+    l->no_memory = l->no_memory || l->work.no_memory;
     l->look.guard.iterations = 0;
     if (l->running)
         stopwatch_worked(l->running, l->work.cpu_ns, l->work.ended_ns);
@@ -413,11 +402,11 @@ enum login_want login_advance(struct login *l)
     if (l->done)
         return LOGIN_DONE;
     l->cpu_mark_ns = clock_thread_cpu_ns();
-    library_enter(l->library);
+    step_begins(l);
     while (turns < MAX_TURNS && turn(l))
         turns++;
-    library_leave();
-    lap(l);
+    step_ends(l);
+    step_lap(l);
     if (l->done)
         return LOGIN_DONE;
     if (l->work.state == WORK_DUE)
@@ -434,7 +423,7 @@ bool login_keep(struct login *l)
 {
     if (!l->done || !l->query_done || l->e.end != END_NONE || PQstatus(l->conn) != CONNECTION_OK)
         return false;
-    l->done = false;
+    l->done = l->no_memory = false;
     l->kept = true;
     l->running = NULL;
     l->want = LOGIN_WANT_READ;
@@ -450,12 +439,12 @@ void login_check(struct login *l)
     l->checking = true;
     l->want = LOGIN_WANT_READ;
     login_look_before(&l->look);
-    library_enter(l->library);
+    step_begins(l);
     if (PQsendQuery(l->conn, l->console ? CONSOLE_QUERY : CHECK_QUERY) != 1)
         fail_libpq(l);
     else if (flush(l))
         relay(l);
-    library_leave();
+    step_ends(l);
 }
 
 bool login_checking(const struct login *l)
@@ -479,7 +468,7 @@ static bool take_socket(struct login *l)
 
     l->look.sock = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (l->look.sock < 0 || (!l->tls && !login_relay_open(&l->look.relay, fd)))
-        return fail_local(l, reason_of_errno(errno), strerror(errno));
+        return step_fail_local(l, reason_of_errno(errno), strerror(errno));
     if (!l->server->unix_socket)
         arrival_enable(l->look.sock);
     return true;
@@ -492,12 +481,12 @@ static void start(struct login *l, const struct login_params *params)
 
     l->trust_fd = info.trust_fd;
     if (!built) {
-        fail_local(l, info.reason, info.error);
+        step_fail_local(l, info.reason, info.error);
         return;
     }
     l->conn = PQconnectStartParams(info.keywords, info.values, 0);
     if (!l->conn) {
-        fail_local(l, INTERNAL_MEMORY, "out of memory");
+        step_fail_local(l, INTERNAL_MEMORY, "out of memory");
     } else if (PQstatus(l->conn) == CONNECTION_BAD) {
         fail_libpq(l);
     } else if (take_socket(l)) {
@@ -547,9 +536,9 @@ struct login *login_new(const struct login_params *params, int64_t now_ns)
         params->password && params->password->present && *params->password->text;
     use_keys(l, params);
     l->library = params->library;
-    library_enter(l->library);
+    step_begins(l);
     start(l, params);
-    library_leave();
+    step_ends(l);
     return l;
 }
 
@@ -563,11 +552,11 @@ void login_abort(struct login *l, enum internal_reason reason)
     if (l->done)
         return;
     if (reason != INTERNAL_NONE) {
-        fail_local(l, reason, "");
+        step_fail_local(l, reason, "");
         return;
     }
     l->e.end = l->e.error.present ? END_ERROR_RESPONSE : END_TIMEOUT;
-    finish(l);
+    step_finish(l);
 }
 
 void login_free(struct login *l)

@@ -13,6 +13,7 @@ struct login_work {
     enum { WORK_NONE, WORK_DUE, WORK_DONE } state;
     int status; /* PostgresPollingStatusType */
     int64_t cpu_ns, ended_ns;
+    bool no_memory;
 };
 
 struct login {
@@ -28,6 +29,8 @@ struct login {
     bool kept, checking;   /* it stays open as a session; and owes an answer */
     bool plain, fell_back; /* the plain query; because the whole one was refused */
     bool rest;             /* rest: libpq left some of the record we looked at */
+    bool no_memory;        /* OpenSSL had none: what libpq says of it is nothing of the server's */
+    uint64_t failures;     /* of OpenSSL's allocations, before the present step */
     enum login_want want;
     struct evidence e;
     struct login_look look;

@@ -69,13 +69,18 @@ static bool make_room(struct probe *p)
     return true;
 }
 
+static enum step fail_memory(struct probe *p)
+{
+    return probe_fail_local(p, INTERNAL_MEMORY, "out of memory for a server's message");
+}
+
 /* Reads some more bytes behind p->in: STEP_NEXT when there are some. */
 static enum step fill(struct probe *p)
 {
     size_t room, n = 0;
 
     if (!make_room(p))
-        return probe_fail_local(p, INTERNAL_MEMORY, "out of memory for a server's message");
+        return fail_memory(p);
     room = p->in_cap - p->in_len;
     if (p->conn) {
         enum tls_want want;
@@ -164,8 +169,11 @@ enum step inspect_early_error(struct probe *p)
     struct wire_message message;
     enum step step;
 
-    if (p->in_len == 0 && make_room(p))
+    if (p->in_len == 0) {
+        if (!make_room(p))
+            return fail_memory(p);
         p->in[p->in_len++] = 'E';
+    }
     for (;;) {
         enum wire_status status = WIRE_MORE;
 

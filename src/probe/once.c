@@ -6,6 +6,7 @@
 
 #include "pgtls/base/str.h"
 #include "pgtls/net/arrival.h"
+#include "pgtls/net/loop.h"
 #include "pgtls/tls/trust.h"
 
 #include <stdlib.h>
@@ -179,7 +180,7 @@ void once_login(struct once *once)
 
 static bool init(struct once *once, const char *bundle_path)
 {
-    if (uv_loop_init(&once->loop) != 0)
+    if (!loop_init(&once->loop))
         return false;
     once->loop_open = true;
     once->host = (struct probe_host){.loop = &once->loop,

@@ -5,6 +5,7 @@
 
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
+#include "pgtls/net/loop.h"
 #include "pgtls/probe/schedule.h"
 
 #include <errno.h>
@@ -112,29 +113,45 @@ void probe_unwatch(struct probe *p)
     p->poll_events = 0;
 }
 
-/* Watches the descriptor. False when the loop cannot (descriptors, memory). */
-static bool watch(struct probe *p, int fd, int events)
+/* Watches the descriptor: 0, or the error of a loop that cannot (memory, the kernel's limits). */
+static int watch(struct probe *p, int fd, int events)
 {
+    int error;
+
     if (p->poll_open && p->poll_fd != fd)
         probe_unwatch(p);
     if (p->poll_closing) {
         p->poll_events = events; /* on_closed goes on */
-        return true;
+        return 0;
     }
     if (!p->poll_open) {
-        if (uv_poll_init(p->host->loop, &p->poll, fd) != 0)
-            return false;
+        error = uv_poll_init(p->host->loop, &p->poll, fd);
+        if (error != 0)
+            return error;
         p->poll.data = p;
         p->poll_open = true;
         p->poll_fd = fd;
         p->poll_events = 0;
         p->handles++;
     }
-    if (p->poll_events != events) {
-        p->poll_events = events;
-        return uv_poll_start(&p->poll, events, on_ready) == 0;
-    }
-    return true;
+    if (p->poll_events == events)
+        return 0;
+    error = loop_poll(&p->poll, events, on_ready);
+    p->poll_events = error == 0 ? events : 0;
+    return error;
+}
+
+/* Waits for the stage's descriptor. False: the loop cannot, and that is how the probe ends. */
+static bool wait_for(struct probe *p, int events)
+{
+    int error = watch(p, p->login ? login_fd(p->login) : p->fd, events);
+
+    if (error == 0)
+        return true;
+    if (!p->concluded)
+        probe_fail_local(p, error == UV_ENOMEM ? INTERNAL_MEMORY : INTERNAL_DESCRIPTORS,
+                         "cannot watch the socket");
+    return false;
 }
 
 /* The timer stands at whatever comes first: the probe's deadline or the stage's own. */
@@ -268,8 +285,6 @@ static void enter(struct probe *p, enum stage stage)
 /* One stage's answer. True: go on at once. */
 static bool obey(struct probe *p, enum step step)
 {
-    int fd = p->login ? login_fd(p->login) : p->fd;
-
     switch (step) {
     case STEP_NEXT:
         if (rows[p->stage].ends_phase)
@@ -278,9 +293,12 @@ static bool obey(struct probe *p, enum step step)
         return true;
     case STEP_READ:
     case STEP_WRITE:
-        if (watch(p, fd, step == STEP_READ ? UV_READABLE : UV_WRITABLE))
+        if (wait_for(p, step == STEP_READ ? UV_READABLE : UV_WRITABLE))
             return false;
-        probe_fail_local(p, INTERNAL_DESCRIPTORS, "cannot watch the socket");
+        if (p->concluded) {
+            probe_finish(p);
+            return false;
+        }
         break;
     case STEP_WAIT:
         return false;

@@ -9,6 +9,7 @@
 #include "pgtls/base/str.h"
 #include "pgtls/model/module.h"
 #include "pgtls/net/arrival.h"
+#include "pgtls/net/loop.h"
 #include "pgtls/probe/caps.h"
 #include "pgtls/tls/trust.h"
 
@@ -417,7 +418,7 @@ static bool init(struct requests *r)
 {
     const char *bundle = r->options.bundle_path ? r->options.bundle_path : trust_find_bundle();
 
-    if (uv_loop_init(&r->loop) != 0)
+    if (!loop_init(&r->loop))
         return false;
     uv_async_init(&r->loop, &r->wake, on_wake);
     uv_timer_init(&r->loop, &r->grace);

@@ -12,6 +12,7 @@
 #include "pgtls/model/fault.h"
 #include "pgtls/model/fold.h"
 #include "pgtls/model/observation.h"
+#include "pgtls/net/loop.h"
 #include "pgtls/net/socket.h"
 #include "pgtls/probe/schedule.h"
 
@@ -102,8 +103,8 @@ static bool watch(struct session *s, int events)
     }
     if (s->poll_events == events)
         return true;
-    s->poll_events = events;
-    return uv_poll_start(s->poll, events, on_ready) == 0;
+    s->poll_events = loop_poll(s->poll, events, on_ready) == 0 ? events : 0;
+    return s->poll_events != 0;
 }
 
 /* --- what the log is told --------------------------------------------------------------------- */

@@ -523,6 +523,11 @@ void watched_update(struct watched *w, struct endpoint_set *set, const struct se
         arm(w);
 }
 
+bool watched_complete(const struct watched *w)
+{
+    return server_pause(w->server) || w->n_sessions == w->server->n_sessions;
+}
+
 void watched_remove(struct watched *w)
 {
     w->removed = true;

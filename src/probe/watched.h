@@ -90,6 +90,10 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
 void watched_update(struct watched *w, struct endpoint_set *set, const struct server *server,
                     struct spread spread);
 
+/* All of it is watched, its sessions too. False: there was no memory for some of them; an update
+ * tries again. */
+bool watched_complete(const struct watched *w);
+
 /* Starts nothing more; a probe in flight may finish, because breaking off a handshake or a session
  * leaves a trace on the server. Freed when the loop has let go. */
 void watched_remove(struct watched *w);

@@ -10,6 +10,7 @@
 #include "pgtls/base/log.h"
 #include "pgtls/base/str.h"
 #include "pgtls/base/wipe.h"
+#include "pgtls/net/loop.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,12 +27,14 @@
 #define GRACE_NS      (750 * NS_PER_MS)
 #define GRACE_LOOK_MS 5
 
+#define AGAIN_MS 1000 /* until what there was no memory for is tried once more */
+
 struct worker {
     unsigned index, workers;
     pthread_t thread;
     uv_loop_t loop;
     uv_async_t wake;
-    uv_timer_t grace;
+    uv_timer_t grace, again;
     struct watch_context context;
     _Atomic bool poked; /* and not noticed yet */
 
@@ -40,7 +43,7 @@ struct worker {
     bool stop;
     int64_t end_ns; /* when what is in flight is broken off, once stopping */
 
-    struct fleet_view *view;  /* what is watched */
+    struct fleet_view *view;  /* what is watched; or would be, if there were memory */
     struct watched **watched; /* sorted by state */
     size_t n_watched;
 };
@@ -91,18 +94,35 @@ static struct spread first_spread(const struct worker *w, const struct fleet_vie
     return spread;
 }
 
+static void on_again(uv_timer_t *timer);
+
+static void use_view(struct worker *w, struct fleet_view *view)
+{
+    fleet_view_unref(w->view);
+    w->view = view;
+}
+
+/* What there is no memory for follows. */
+static void try_again(struct worker *w)
+{
+    LOG(ERROR, "Out of memory: not all of the configuration is watched yet", {NULL, NULL});
+    uv_timer_start(&w->again, on_again, AGAIN_MS, 0);
+}
+
 /* Servers that stay go on, new ones begin, the others end. */
 static void take_view(struct worker *w, struct fleet_view *view)
 {
     struct watched **next = calloc(view->n ? view->n : 1, sizeof *next);
     size_t n = 0;
     double logins_per_second = 0;
+    bool complete = true;
 
     if (!next) {
-        LOG(ERROR, "Out of memory: the new configuration is not watched", {NULL, NULL});
-        fleet_view_unref(view);
+        use_view(w, view);
+        try_again(w);
         return;
     }
+    uv_timer_stop(&w->again);
     caps_set(&w->context.caps, &view->set->settings, caps_shares(view->set, w->workers),
              clock_monotonic_ns());
     for (size_t i = 0; i < view->n; i++) {
@@ -121,6 +141,7 @@ static void take_view(struct worker *w, struct fleet_view *view)
                 watched_new(&w->context, view->servers[i], view->set, s, first_spread(w, view, s));
         if (known)
             next[n++] = known;
+        complete = complete && known && watched_complete(known);
     }
     qsort(next, n, sizeof *next, by_state);
     for (size_t i = 0; i < w->n_watched; i++) {
@@ -132,10 +153,20 @@ static void take_view(struct worker *w, struct fleet_view *view)
     free(w->watched);
     w->watched = next;
     w->n_watched = n;
-    fleet_view_unref(w->view);
-    w->view = view;
+    use_view(w, view);
+    if (!complete)
+        try_again(w);
     turns_set_rate(&w->context, logins_per_second);
     queue_run(&w->context); /* the caps may have grown */
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    struct fleet_view *view = w->view;
+
+    w->view = NULL;
+    take_view(w, view);
 }
 
 /* The last look: everything has finished, or its time is up. */
@@ -147,6 +178,7 @@ static void on_grace(uv_timer_t *timer)
         return;
     watched_cancel_all(&w->context);
     uv_close((uv_handle_t *)timer, NULL);
+    uv_close((uv_handle_t *)&w->again, NULL);
     uv_close((uv_handle_t *)&w->context.queue.retry, NULL);
     turns_close(&w->context);
     uv_close((uv_handle_t *)&w->wake, NULL);
@@ -160,6 +192,7 @@ static void end(struct worker *w)
     for (size_t i = 0; i < w->n_watched; i++)
         watched_remove(w->watched[i]);
     w->n_watched = 0;
+    uv_timer_stop(&w->again);
     w->end_ns = clock_monotonic_ns() + GRACE_NS;
     uv_timer_start(&w->grace, on_grace, 0, GRACE_LOOK_MS);
 }
@@ -212,12 +245,13 @@ static bool init(struct worker *w, const char *bundle_path, struct self *self)
 {
     struct watch_context *c = &w->context;
 
-    if (uv_loop_init(&w->loop) != 0)
+    if (!loop_init(&w->loop))
         return false;
     uv_async_init(&w->loop, &w->wake, on_wake);
     w->wake.data = w;
     uv_timer_init(&w->loop, &w->grace);
-    w->grace.data = w;
+    uv_timer_init(&w->loop, &w->again);
+    w->grace.data = w->again.data = w;
     queue_init(c, &w->loop);
     turns_init(c, &w->loop);
     c->self = self;

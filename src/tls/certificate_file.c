@@ -4,6 +4,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/str.h"
 #include "pgtls/base/wipe.h"
+#include "pgtls/tls/memory.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -38,12 +39,15 @@ static int refuse_passphrase(char *to, int size, int writing, void *data)
 
 static void take_leaf(struct certificate_file *file, const char *text, size_t len)
 {
+    uint64_t failures = tls_memory_failures();
     BIO *bio = BIO_new_mem_buf(text, (int)len);
     X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, refuse_passphrase, NULL) : NULL;
 
     if (leaf)
         certificate_facts(leaf, &file->leaf);
-    else
+    if (tls_memory_failures() != failures)
+        str_copy(file->error, sizeof file->error, "out of memory");
+    else if (!leaf)
         str_copy(file->error, sizeof file->error, "no certificate in PEM format is in it");
     X509_free(leaf);
     BIO_free(bio);

@@ -10,6 +10,7 @@
 #include "pgtls/base/str.h"
 #include "pgtls/base/wipe.h"
 #include "pgtls/net/arrival.h"
+#include "pgtls/tls/memory.h"
 #include "pgtls/tls/reason.h"
 
 #include <arpa/inet.h>
@@ -44,8 +45,9 @@ struct tls_conn {
     bool up;        /* the handshake is over */
     unsigned late_messages;
 
-    bool judged; /* the memory holds this connection's chain */
-    bool no_memory;
+    bool judged;       /* the memory holds this connection's chain */
+    uint64_t failures; /* of OpenSSL's allocations, before its present step */
+    bool no_memory;    /* whatever OpenSSL came to is nothing of the server's */
     bool hello_retry, certificate_requested;
     bool shutdown_sent, more; /* more will be sent at once: to go in one segment */
     int alert;                /* fatal one received, -1 = none */
@@ -56,8 +58,9 @@ struct tls_conn {
 
 /* --- the BIO ---------------------------------------------------------------------------------- */
 
+/* Kept for life, once there was memory for it. */
 static BIO_METHOD *bio_method;
-static pthread_once_t bio_once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t bio_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int bio_read(BIO *bio, char *to, int size)
 {
@@ -129,14 +132,19 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
     return 0;
 }
 
-static void make_bio_method(void)
+static BIO *bio_new(void)
 {
-    bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "arrival");
-    if (!bio_method)
-        return;
-    BIO_meth_set_read(bio_method, bio_read);
-    BIO_meth_set_write(bio_method, bio_write);
-    BIO_meth_set_ctrl(bio_method, bio_ctrl);
+    pthread_mutex_lock(&bio_lock);
+    if (!bio_method) {
+        bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "arrival");
+        if (bio_method) {
+            BIO_meth_set_read(bio_method, bio_read);
+            BIO_meth_set_write(bio_method, bio_write);
+            BIO_meth_set_ctrl(bio_method, bio_ctrl);
+        }
+    }
+    pthread_mutex_unlock(&bio_lock);
+    return bio_method ? BIO_new(bio_method) : NULL;
 }
 
 /* --- what passes by --------------------------------------------------------------------------- */
@@ -186,18 +194,23 @@ int conn_on_certificate(X509_STORE_CTX *ctx, void *unused)
     SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct tls_conn *c = SSL_get_app_data(ssl);
     unsigned char id[32];
+    bool judged;
 
     (void)unused;
-    judge_chain_id(X509_STORE_CTX_get0_cert(ctx), X509_STORE_CTX_get0_untrusted(ctx), id);
-    if (!still_judged(c, id)) {
-        if (judge_chain(ctx, c->server, id, c->memory)) {
+    judged =
+        judge_chain_id(X509_STORE_CTX_get0_cert(ctx), X509_STORE_CTX_get0_untrusted(ctx), id) &&
+        !trust_is_spoiled(c->trust) && tls_memory_failures() == c->failures;
+    if (judged && !still_judged(c, id)) {
+        judged = judge_chain(ctx, c->server, id, c->memory) && tls_memory_failures() == c->failures;
+        if (judged) {
             c->memory->trust_generation = trust_generation(c->trust);
             trust_share(c->trust, c->memory);
         } else {
-            c->no_memory = true;
+            chain_memory_deinit(c->memory);
         }
     }
-    c->judged = !c->no_memory;
+    c->no_memory = c->no_memory || !judged;
+    c->judged = judged;
     if (c->judged) /* each time: another configuration may pin another one */
         c->memory->judgement.pin = judge_pin(c->server, c->memory->chain);
     X509_STORE_CTX_set_error(ctx, X509_V_OK);
@@ -207,14 +220,32 @@ int conn_on_certificate(X509_STORE_CTX *ctx, void *unused)
 /* Around what OpenSSL does for a connection of ours, which never carries a secret that we were
  * given: its own, the keys of the session, it wipes itself. With a client's key nothing is risked.
  */
-static void openssl_begins(const struct trust *trust)
+static void quick_begins(const struct trust *trust)
 {
     wipe_pause(!trust_has_client_certificate(trust));
 }
 
-static void openssl_ends(void)
+static void quick_ends(void)
 {
     wipe_pause(false);
+}
+
+/* Around what may fail, too: what it was short of memory for it must not have come to. */
+static void openssl_begins(struct tls_conn *c)
+{
+    ERR_clear_error();
+    errno = 0;
+    c->failures = tls_memory_failures();
+    quick_begins(c->trust);
+}
+
+static void openssl_ends(struct tls_conn *c)
+{
+    quick_ends();
+    if (tls_memory_failures() != c->failures)
+        c->no_memory = true;
+    if (c->no_memory)
+        trust_spoil(c->trust);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -233,10 +264,10 @@ struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust 
     static const unsigned char alpn[] = "\x0apostgresql";
     char name[256]; /* the longest that SNI can carry, and not const: OpenSSL's macro wants it so */
     struct tls_conn *c = calloc(1, sizeof *c);
+    uint64_t failures = tls_memory_failures();
     BIO *bio = NULL;
 
-    pthread_once(&bio_once, make_bio_method);
-    if (!c || !bio_method)
+    if (!c)
         goto fail;
     *c = (struct tls_conn){.fd = fd,
                            .server = server,
@@ -246,7 +277,7 @@ struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust 
                            .watch = watch,
                            .alert = -1};
     c->ssl = SSL_new(trust_context(trust));
-    bio = BIO_new(bio_method);
+    bio = bio_new();
     if (!c->ssl || !bio)
         goto fail;
     BIO_set_data(bio, c);
@@ -260,7 +291,10 @@ struct tls_conn *tls_conn_new(int fd, const struct server *server, struct trust 
         SSL_set_tlsext_host_name(c->ssl, name);
     if (server->negotiation == NEGOTIATION_DIRECT)
         SSL_set_alpn_protos(c->ssl, alpn, sizeof alpn - 1);
-    return c;
+    if (tls_memory_failures() == failures)
+        return c;
+    tls_conn_free(c); /* it would ask for something else */
+    return NULL;
 fail:
     BIO_free(bio);
     if (c)
@@ -273,9 +307,9 @@ void tls_conn_free(struct tls_conn *c)
 {
     if (!c)
         return;
-    openssl_begins(c->trust);
+    quick_begins(c->trust);
     SSL_free(c->ssl);
-    openssl_ends();
+    quick_ends();
     free(c);
 }
 
@@ -372,12 +406,10 @@ enum tls_want tls_conn_handshake(struct tls_conn *c)
 {
     int result;
 
-    ERR_clear_error();
-    errno = 0;
-    openssl_begins(c->trust);
+    openssl_begins(c);
     result = SSL_do_handshake(c->ssl);
-    openssl_ends();
-    if (result != 1)
+    openssl_ends(c);
+    if (result != 1 || c->no_memory)
         return wanted(c, result);
     c->up = true;
     if (alpn_missing(c)) {
@@ -392,11 +424,9 @@ enum tls_want tls_conn_write(struct tls_conn *c, const void *bytes, size_t len, 
 {
     int result;
 
-    ERR_clear_error();
-    errno = 0;
-    openssl_begins(c->trust);
+    openssl_begins(c);
     result = SSL_write_ex(c->ssl, bytes, len, n);
-    openssl_ends();
+    openssl_ends(c);
     return result == 1 ? TLS_DONE : wanted(c, result);
 }
 
@@ -404,11 +434,9 @@ enum tls_want tls_conn_read(struct tls_conn *c, void *to, size_t size, size_t *n
 {
     int result;
 
-    ERR_clear_error();
-    errno = 0;
-    openssl_begins(c->trust);
+    openssl_begins(c);
     result = SSL_read_ex(c->ssl, to, size, n);
-    openssl_ends();
+    openssl_ends(c);
     return result == 1 ? TLS_DONE : wanted(c, result);
 }
 

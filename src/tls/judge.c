@@ -57,32 +57,30 @@ static int on_verify(int ok, X509_STORE_CTX *ctx)
     return 1; /* go on: the other facts are wanted too */
 }
 
-void judge_chain_id(const X509 *leaf, const STACK_OF(X509) * served, unsigned char id[32])
+static bool digest_certificate(EVP_MD_CTX *md, const X509 *x)
+{
+    unsigned char der[4096], *p = der, *large = NULL;
+    int n = i2d_X509(x, NULL);
+    bool ok;
+
+    if (n > 0 && (size_t)n <= sizeof der)
+        return i2d_X509(x, &p) == n && EVP_DigestUpdate(md, der, (size_t)n) == 1;
+    ok = n > 0 && i2d_X509(x, &large) == n && EVP_DigestUpdate(md, large, (size_t)n) == 1;
+    OPENSSL_free(large);
+    return ok;
+}
+
+bool judge_chain_id(const X509 *leaf, const STACK_OF(X509) * served, unsigned char id[32])
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
-    unsigned char der[4096], *p, *large;
+    bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 
     memset(id, 0, 32);
-    if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
-        goto out;
-    for (int i = 0; i < (sk_X509_num(served) > 0 ? sk_X509_num(served) : 1); i++) {
-        const X509 *x = sk_X509_num(served) > 0 ? sk_X509_value(served, i) : leaf;
-        int n = i2d_X509(x, NULL);
-
-        if (n > 0 && (size_t)n <= sizeof der) {
-            p = der;
-            i2d_X509(x, &p);
-            EVP_DigestUpdate(md, der, (size_t)n);
-        } else if (n > 0) {
-            large = NULL;
-            i2d_X509(x, &large);
-            EVP_DigestUpdate(md, large, (size_t)n);
-            OPENSSL_free(large);
-        }
-    }
-    EVP_DigestFinal_ex(md, id, NULL);
-out:
+    for (int i = 0; ok && i < (sk_X509_num(served) > 0 ? sk_X509_num(served) : 1); i++)
+        ok = digest_certificate(md, sk_X509_num(served) > 0 ? sk_X509_value(served, i) : leaf);
+    ok = ok && EVP_DigestFinal_ex(md, id, NULL) == 1;
     EVP_MD_CTX_free(md);
+    return ok;
 }
 
 static bool contains(const STACK_OF(X509) * stack, const X509 *x)

@@ -16,6 +16,8 @@
  * linker puts before OpenSSL's, gives it the one that was looked up once: half the time. */
 #include "pgtls/tls/library.h"
 
+#include "pgtls/tls/memory.h"
+
 #include <assert.h>
 #include <dlfcn.h>
 #include <openssl/core_dispatch.h>
@@ -162,6 +164,7 @@ static bool is_ordinary(void)
 
 static void prepare(void)
 {
+    uint64_t failures = tls_memory_failures();
     OSSL_LIB_CTX *context;
     bool all = true;
 
@@ -176,7 +179,7 @@ static void prepare(void)
         whole = OSSL_PROVIDER_load(context, "default");
     for (size_t i = 0; whole && i < N_PICKED; i++)
         all = pick(&picked[i]) && all;
-    if (!all)
+    if (!all || tls_memory_failures() != failures)
         whole = NULL; /* its context stays, unused */
 }
 
@@ -212,6 +215,7 @@ static void context_free(OSSL_LIB_CTX *context)
 
 struct library *library_new(void)
 {
+    uint64_t failures = tls_memory_failures();
     struct library *library;
 
     pthread_once(&once, prepare);
@@ -221,7 +225,7 @@ struct library *library_new(void)
     library->context = context_new();
     if (library->context)
         library->sha256 = EVP_MD_fetch(library->context, "SHA256", NULL);
-    if (library->sha256)
+    if (library->sha256 && tls_memory_failures() == failures)
         return library;
     library_free(library);
     return NULL;

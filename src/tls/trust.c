@@ -10,6 +10,7 @@
 #include "pgtls/base/wipe.h"
 #include "pgtls/config/secret.h"
 #include "pgtls/tls/library.h"
+#include "pgtls/tls/memory.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -34,6 +35,7 @@ struct trust {
     uint64_t files_seen; /* signature of its files */
     int64_t looked_ns, used_ns;
     SSL_CTX *context;
+    bool spoiled; /* not to be used any more */
     bool has_client_certificate;
     struct certificate client_certificate;
     struct shared shared;
@@ -288,24 +290,31 @@ static int version_number(const char *name, int unset)
     return unset;
 }
 
+static struct trust *fail_memory(struct trust *t, const struct trouble *trouble)
+{
+    trust_unref(t);
+    ERR_clear_error();
+    *trouble->reason = INTERNAL_MEMORY;
+    str_copy(trouble->text, trouble->size, "out of memory for a TLS context");
+    return NULL;
+}
+
 static struct trust *load(struct trust_cache *cache, const struct server *s, const char *key,
                           const struct trouble *trouble)
 {
+    uint64_t failures = tls_memory_failures();
     struct trust *t = calloc(1, sizeof *t);
+    bool loaded;
 
-    if (t)
+    if (t) {
+        t->references = 1;
         t->key = vault_strdup(key);
+    }
     if (t && t->key)
         t->context = SSL_CTX_new_ex(library_context(trust_cache_library(cache, s)), NULL,
                                     TLS_client_method());
-    if (!t || !t->context) {
-        vault_free(t ? t->key : NULL);
-        free(t);
-        *trouble->reason = INTERNAL_MEMORY;
-        str_copy(trouble->text, trouble->size, "out of memory for a TLS context");
-        return NULL;
-    }
-    t->references = 1;
+    if (!t || !t->context)
+        return fail_memory(t, trouble);
     t->generation = ++cache->generations;
     /* libpq's own floor; anything lower only when the configuration asks for it */
     SSL_CTX_set_min_proto_version(t->context,
@@ -319,11 +328,13 @@ static struct trust *load(struct trust_cache *cache, const struct server *s, con
     SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(t->context, conn_on_certificate, NULL);
     ERR_clear_error();
-    if (!load_roots(t, cache, s, trouble) || !load_client_certificate(t, s, trouble)) {
-        trust_unref(t);
-        return NULL;
-    }
-    return t;
+    loaded = load_roots(t, cache, s, trouble) && load_client_certificate(t, s, trouble);
+    if (tls_memory_failures() != failures)
+        return fail_memory(t, trouble); /* what failed is not to be told from the file's fault */
+    if (loaded)
+        return t;
+    trust_unref(t);
+    return NULL;
 }
 
 /* --- the cache -------------------------------------------------------------------------------- */
@@ -347,7 +358,9 @@ static void forget_unused(struct trust_cache *cache, int64_t now_ns)
     }
 }
 
-/* The cached policy if its files are as they were; a changed one is dropped. */
+/* The cached policy if its files are as they were; a changed one is dropped, and one that is
+ * spoiled.
+ */
 static struct trust *find(struct trust_cache *cache, const struct server *s, const char *key,
                           int64_t now_ns)
 {
@@ -356,6 +369,10 @@ static struct trust *find(struct trust_cache *cache, const struct server *s, con
 
         if (strcmp(t->key, key) != 0)
             continue;
+        if (t->spoiled) {
+            drop(at);
+            return NULL;
+        }
         if (now_ns - t->looked_ns >= LOOK_EVERY_NS) {
             t->looked_ns = now_ns;
             if (files_signature(cache, s) != t->files_seen) {
@@ -428,6 +445,16 @@ SSL_CTX *trust_context(const struct trust *t)
 bool trust_has_client_certificate(const struct trust *t)
 {
     return t->has_client_certificate;
+}
+
+void trust_spoil(struct trust *t)
+{
+    t->spoiled = true;
+}
+
+bool trust_is_spoiled(const struct trust *t)
+{
+    return t->spoiled;
 }
 
 void trust_share(struct trust *t, struct chain_memory *memory)

@@ -16,6 +16,7 @@ struct buf {
     size_t cap;
     size_t max; /* bytes that len may reach */
     bool failed;
+    bool no_memory; /* that is why */
 };
 
 #define BUF_INIT(maximum) ((struct buf){.max = (maximum)})
@@ -65,6 +66,14 @@ void buf_add_double(struct buf *b, double value);
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_addv(struct buf *b, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
+
+/* What was composed apart to be a part of it. Cut at its maximum it may be; without memory it fails
+ * the whole. */
+static inline void buf_take_failure(struct buf *b, const struct buf *part)
+{
+    b->failed = b->failed || part->no_memory;
+    b->no_memory = b->no_memory || part->no_memory;
+}
 
 /* The text, never NULL. */
 static inline const char *buf_text(const struct buf *b)

@@ -31,6 +31,7 @@ struct config_messages {
         bool repeated;  /* said before of the same content, see config/source.h */
     } items[CONFIG_MAX_MESSAGES];
     size_t n, errors, warnings; /* errors and warnings count also those not kept */
+    bool no_memory;             /* one of the errors is that there was none */
 };
 void config_messages_deinit(struct config_messages *messages);
 

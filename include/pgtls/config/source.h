@@ -52,8 +52,9 @@ bool config_source_add_dsn(struct config_source *source, const char *name, const
 
 /* Reads all files anew: what they hold now are the latest contents. A file that cannot be read,
  * and a directory that cannot be listed or has no file, is an input with an error: the next build
- * says so, and what it was before stays in force. */
-void config_source_read(struct config_source *source);
+ * says so, and what it was before stays in force. False when there was no memory for all of it:
+ * what there was none for is what it was. */
+bool config_source_read(struct config_source *source);
 
 /* Did any file change (inode, size, mtime, names in a directory) since config_source_read()? Also
  * those that the latest good set depends on (dsn_file, user_file). Only looks, and remembers

@@ -50,7 +50,8 @@ enum resolve_status {
     RESOLVE_NOT_FOUND, /* no such name, or no address for it */
     RESOLVE_TEMPORARY, /* the resolvers failed */
     RESOLVE_TIMEOUT,
-    RESOLVE_INTERNAL /* memory, descriptors, no resolver configured */
+    RESOLVE_INTERNAL, /* descriptors, no resolver configured */
+    RESOLVE_MEMORY    /* we had none; whatever else was said says nothing */
 };
 
 /* The OpenSSL reasons that matter, without its headers. */

@@ -147,7 +147,7 @@ struct server_state {
 
     struct history *history; /* NULL until there is a result, and when memory ran out */
 
-    struct session_state *sessions; /* as in config; none when memory ran out */
+    struct session_state *sessions; /* as in config */
     size_t n_sessions;
 };
 

@@ -58,8 +58,8 @@ struct login_features {
 
 /* Clears every variable that libpq and Kerberos read from the environment (PGPASSWORD stays, for
  * configurations that name it: libpq never gets to look), points HOME nowhere, and looks at libpq.
- * Call once, before the first thread. */
-void login_setup(void);
+ * Call once, before the first thread. False without memory. */
+bool login_setup(void);
 const struct login_features *login_features(void);
 
 /* Can this server's login be tried at all with this libpq? False with a reason for people. */

@@ -6,7 +6,8 @@ import struct
 from .exporter import BINARY
 
 LIBRARY = BINARY.parent / "tests" / "chaos.so"
-_FIELDS = ("clock_offset_s", "fail_every", "allocations", "failed")
+_FIELDS = ("clock_offset_s", "fail_every", "allocations", "failed", "fail_odds", "seed", "fail_at", "fail_more",
+           "fail_bytes", "fail_most", "live", "fail_watch")
 
 
 class Chaos:
