@@ -48,12 +48,25 @@ static bool read_any(struct dsn_reader *r, const char *text)
 
 bool dsn_parse(const char *text, struct arena *arena, struct dsn *dsn, char *error, size_t size)
 {
-    struct dsn_reader r = {.start = text, .arena = arena, .dsn = dsn, .error = error, .size = size};
+    /* What can be gathered from the string is hardly longer than it is. */
+    struct dsn_reader r = {.start = text,
+                           .arena = arena,
+                           .dsn = dsn,
+                           .error = error,
+                           .size = size,
+                           .hosts = BUF_INIT(2 * DSN_MAX_BYTES),
+                           .host_ports = BUF_INIT(2 * DSN_MAX_BYTES)};
     size_t len = strlen(text);
+    bool ok;
 
     dsn->dialect = DSN_LIBPQ;
     dsn->n = dsn->n_notices = 0;
     if (len > DSN_MAX_BYTES)
         return dsn_fail(&r, NULL, "%zu bytes long; at most %d are read", len, DSN_MAX_BYTES);
-    return read_any(&r, text) && dsn_finish(&r);
+    ok = read_any(&r, text) && dsn_finish(&r);
+    if (!ok)
+        dsn->n = 0; /* a value may stand in what is freed here */
+    buf_deinit(&r.hosts);
+    buf_deinit(&r.host_ports);
+    return ok;
 }

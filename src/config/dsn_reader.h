@@ -6,6 +6,7 @@
  * Messages quote nothing of what was written but the name of a parameter that can be nothing else:
  * a password that was not percent-encoded or quoted spills into whatever follows it, so any other
  * piece of the string may be one. They give the byte instead. */
+#include "pgtls/base/buf.h"
 #include "pgtls/config/dsn_tables.h"
 
 #define DSN_MAX_LATER 8
@@ -20,8 +21,10 @@ struct dsn_reader {
     struct dsn *dsn;
     char *error;
     size_t size;
-    const char *host_ports;  /* comma list: what stood behind the hosts, as "host:port"; or NULL */
-    bool hosts_of_parameter; /* a further "host" parameter adds to them */
+    /* Comma lists: the hosts that may have had ports behind them, and those ports. While there are
+     * some, the string's "host" is hosts.data. */
+    struct buf hosts, host_ports;
+    bool hosts_of_parameter;                     /* a further "host" parameter adds to them */
     const struct dsn_rule *later[DSN_MAX_LATER]; /* rules that depend on other parameters */
     size_t n_later;
 };

@@ -59,7 +59,7 @@ static bool apply(struct dsn_reader *r, const char *at, const struct dsn_rule *r
     case DSN_HOSTS:
         if (!r->hosts_of_parameter) { /* they replace those before the database */
             dsn_unset(r->dsn, "host");
-            r->host_ports = NULL;
+            buf_reset(&r->host_ports);
         }
         r->hosts_of_parameter = true;
         return dsn_take_hosts(r, at, value);
@@ -146,15 +146,20 @@ static bool add_host(struct dsn_reader *r, const char *host, size_t host_len, co
                      size_t port_len)
 {
     const char *hosts = dsn_get(r->dsn, "host");
-    const char *both;
 
-    both = arena_printf(r->arena, "%s%s%.*s", hosts ? hosts : "", hosts ? "," : "", (int)host_len,
-                        host);
-    r->host_ports = arena_printf(r->arena, "%s%s%.*s", r->host_ports ? r->host_ports : "",
-                                 hosts ? "," : "", (int)port_len, port_len ? port : "");
-    if (!both || !r->host_ports)
+    if (hosts != r->hosts.data) { /* none yet, or those of a parameter */
+        buf_reset(&r->hosts);
+        buf_add_str(&r->hosts, hosts ? hosts : "");
+    }
+    if (hosts) {
+        buf_add_char(&r->hosts, ',');
+        buf_add_char(&r->host_ports, ',');
+    }
+    buf_add(&r->hosts, host, host_len);
+    buf_add(&r->host_ports, port, port_len);
+    if (r->hosts.failed || r->host_ports.failed)
         return dsn_fail(r, NULL, "out of memory");
-    dsn_set(r->dsn, "host", both);
+    dsn_set(r->dsn, "host", buf_text(&r->hosts));
     return true;
 }
 
@@ -186,28 +191,49 @@ bool dsn_take_hosts(struct dsn_reader *r, const char *at, const char *list)
     }
 }
 
-/* The ports that stood behind the hosts; where none did, the one that was given for all. */
-static bool merge_ports(struct dsn_reader *r)
+static void put_ports(struct buf *merged, const char *own, const char *all)
 {
-    const char *own = r->host_ports, *all = dsn_get(r->dsn, "port"), *merged = "";
-
-    if (!own || own[strspn(own, ",")] == '\0' || (all && strchr(all, ',')))
-        return true;
     for (;;) {
         size_t len = strcspn(own, ",");
 
-        merged =
-            arena_printf(r->arena, "%s%.*s%s", merged, (int)len, own, len == 0 && all ? all : "");
-        if (merged && own[len] == ',')
-            merged = arena_printf(r->arena, "%s,", merged);
-        if (!merged)
-            return dsn_fail(r, NULL, "out of memory");
+        buf_add(merged, own, len);
+        if (len == 0 && all)
+            buf_add_str(merged, all);
         if (own[len] == '\0')
-            break;
+            return;
+        buf_add_char(merged, ',');
         own += len + 1;
     }
-    dsn_set(r->dsn, "port", merged);
+}
+
+/* The ports that stood behind the hosts; where none did, the one that was given for all. */
+static bool merge_ports(struct dsn_reader *r)
+{
+    const char *own = buf_text(&r->host_ports), *all = dsn_get(r->dsn, "port"), *kept;
+    struct buf merged = BUF_INIT(2 * DSN_MAX_BYTES);
+
+    if (own[strspn(own, ",")] == '\0' || (all && strchr(all, ',')))
+        return true;
+    put_ports(&merged, own, all);
+    kept = merged.failed ? NULL : arena_strdup(r->arena, buf_text(&merged));
+    buf_deinit(&merged);
+    if (!kept)
+        return dsn_fail(r, NULL, "too many hosts, each with a port");
+    dsn_set(r->dsn, "port", kept);
     return true;
+}
+
+/* What was gathered here becomes the string's own. */
+static bool keep_hosts(struct dsn_reader *r)
+{
+    const char *hosts = dsn_get(r->dsn, "host");
+
+    if (!hosts || hosts != r->hosts.data)
+        return true;
+    hosts = arena_strdup(r->arena, hosts);
+    if (hosts)
+        dsn_set(r->dsn, "host", hosts);
+    return hosts || dsn_fail(r, NULL, "out of memory");
 }
 
 static bool verifies(const struct dsn *dsn)
@@ -253,5 +279,5 @@ bool dsn_finish(struct dsn_reader *r)
         if (!notice(r, "%s: \"%s\": %s", driver(r), rule->name, rule->note))
             return false;
     }
-    return merge_ports(r) && drop_idle_root(r);
+    return merge_ports(r) && keep_hosts(r) && drop_idle_root(r);
 }
