@@ -28,8 +28,8 @@ struct look_kind {
     const char *name; /* label value `kind` */
     void (*start)(struct look *look);
     void (*on_timer)(struct look *look);
-    void (*stop)(
-        struct look *look); /* no callback comes any more but the timer's close; may be NULL */
+    /* No callback comes any more but the timer's close; may be NULL. */
+    void (*stop)(struct look *look);
 };
 extern const struct look_kind look_files, look_http, look_dns, look_follow;
 

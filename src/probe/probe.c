@@ -97,9 +97,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     struct probe *p = poll->data;
 
     (void)events;
-    if (status < 0)
-        p->poll_events =
-            0; /* libuv stopped watching; what happened shows in the stage's own call */
+    if (status < 0) /* libuv stopped watching; what happened shows in the stage's own call */
+        p->poll_events = 0;
     probe_advance(p);
 }
 

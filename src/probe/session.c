@@ -81,9 +81,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     struct session *s = poll->data;
 
     (void)events;
-    if (status < 0)
-        s->poll_events =
-            0; /* libuv stopped watching; what happened shows in the login's own call */
+    if (status < 0) /* libuv stopped watching; what happened shows in the login's own call */
+        s->poll_events = 0;
     advance(s);
 }
 

@@ -17,8 +17,7 @@ struct dsn_param {
 };
 struct dsn {
     enum dsn_dialect dialect;
-    struct dsn_param
-        params[DSN_MAX_KEYWORDS]; /* host, port, hostaddr lists are still comma lists */
+    struct dsn_param params[DSN_MAX_KEYWORDS]; /* lists of hosts and ports are comma lists still */
     size_t n; /* of different keys: a later value has replaced an earlier one, as in libpq */
     /* Warnings: which parameter the driver refuses, ignores or takes otherwise, and what to write.
      * Never a value that was written. */

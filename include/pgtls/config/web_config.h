@@ -34,8 +34,8 @@ enum web_tls_version { WEB_TLS10, WEB_TLS11, WEB_TLS12, WEB_TLS13 };
 /* A cipher suite by Go's name, and the words GnuTLS has for its parts. */
 struct web_suite {
     const char *name;
-    const char
-        *exchange; /* "ECDHE-RSA"; NULL: a suite of TLS 1.3, which Go does not let one choose */
+    /* "ECDHE-RSA"; NULL: a suite of TLS 1.3, which Go does not let one choose. */
+    const char *exchange;
     const char *cipher, *mac;
     bool by_default; /* offered when no cipher_suites are named */
 };

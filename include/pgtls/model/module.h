@@ -14,8 +14,8 @@
 struct target_rule {
     const char *name;       /* a host's name, "*" stands for any characters; NULL: a block */
     struct network network; /* of a block */
-    uint16_t first_port,
-        last_port; /* 0 and 0: the module's own port and no other; in `deny` always given */
+    /* 0 and 0: the module's own port and no other; in `deny` always given. */
+    uint16_t first_port, last_port;
 };
 
 #define MAX_TARGET_RULES 256

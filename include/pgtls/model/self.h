@@ -60,8 +60,7 @@ struct self {
     _Atomic bool reload_successful;
     _Atomic int64_t reload_success_realtime_ns;
     _Atomic bool ready; /* configuration loaded, listeners up, first schedule built */
-    struct shard
-        shard; /* which part of the configuration is watched; set before the first reader */
+    struct shard shard; /* which part of the configuration; set before the first reader */
     int64_t start_realtime_ns;
 
     const char *web_config_file;          /* NULL: none; set before the first reader */
