@@ -3,6 +3,9 @@
 #include "pgtls/app/daemon.h"
 #include "pgtls/app/flags.h"
 
+#include "service.h"
+
+#include "pgtls/base/log.h"
 #include "pgtls/base/wipe.h"
 
 #include <stdio.h>
@@ -48,5 +51,6 @@ int main(int argc, char **argv)
     if (flags.config_show)
         return command_show(&flags);
     log_setup(flags.log_level, flags.log_format);
+    log_show_priority(service_reads_stderr());
     return flags.config_check ? daemon_check(&flags) : daemon_run(&flags);
 }

@@ -1,5 +1,6 @@
-/* The service manager's protocol: assignments in a datagram to a Unix socket. Promised to stay as
- * it is, and too little for a library (activation.c says what that would bring along). */
+/* The service manager's protocol: assignments in a datagram to a Unix socket; a variable that names
+ * the stream to the journal. Promised to stay as they are, and too little for a library
+ * (activation.c says what that would bring along). */
 #include "service.h"
 
 #include "pgtls/base/clock.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -59,6 +61,19 @@ void service_open(struct service *s)
         LOG(WARN, "The service manager is told nothing: its socket is of an unknown kind",
             {"notify_socket", text});
     unsetenv("NOTIFY_SOCKET");
+}
+
+bool service_reads_stderr(void)
+{
+    const char *named = getenv("JOURNAL_STREAM"); /* device:inode, in decimal (systemd.exec(5)) */
+    char stderr_is[64];
+    struct stat st;
+
+    if (!named || fstat(STDERR_FILENO, &st) != 0)
+        return false;
+    snprintf(stderr_is, sizeof stderr_is, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    return strcmp(named, stderr_is) == 0;
 }
 
 static bool send_all(const struct service *s, const char *message, size_t len)

@@ -17,6 +17,10 @@ struct service {
  * log and not spoken to. Once, before the first thread. */
 void service_open(struct service *service);
 
+/* Is stderr the very stream to the journal that $JOURNAL_STREAM names? Not when it was redirected
+ * since. */
+bool service_reads_stderr(void);
+
 /* Sends assignments, one per line: "READY=1\nSTATUS=…". From any thread. A manager that does not
  * take it within a second misses it. */
 __attribute__((format(printf, 2, 3))) void service_tell(const struct service *service,

@@ -9,12 +9,19 @@
 #include <strings.h>
 
 static enum log_format style = LOG_FORMAT_LOGFMT;
+static bool priority_shown;
 
 static const char *const level_names[] = {"DEBUG", "INFO", "WARN", "ERROR"};
+static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"}; /* syslog(3) */
 
 void log_line_format(enum log_format format)
 {
     style = format;
+}
+
+void log_show_priority(bool shown)
+{
+    priority_shown = shown;
 }
 
 bool log_level_from_name(const char *name, enum log_level *level)
@@ -73,20 +80,23 @@ static void add_logfmt_value(struct buf *b, const char *text)
         add_quoted(b, text);
 }
 
-static void add_pair(struct buf *b, const char *key, const char *value)
+static void add_first_pair(struct buf *b, const char *key, const char *value)
 {
     if (style == LOG_FORMAT_JSON) {
-        buf_add_char(b, b->len ? ',' : '{');
         add_quoted(b, key);
         buf_add_char(b, ':');
         add_quoted(b, value);
         return;
     }
-    if (b->len)
-        buf_add_char(b, ' ');
     buf_add_str(b, key);
     buf_add_char(b, '=');
     add_logfmt_value(b, value);
+}
+
+static void add_pair(struct buf *b, const char *key, const char *value)
+{
+    buf_add_char(b, style == LOG_FORMAT_JSON ? ',' : ' ');
+    add_first_pair(b, key, value);
 }
 
 void log_line(struct buf *to, enum log_level level, const char *file, int line, const char *msg,
@@ -97,7 +107,11 @@ void log_line(struct buf *to, enum log_level level, const char *file, int line, 
 
     str_time(when, clock_realtime_ns(), true);
     snprintf(source, sizeof source, "%s:%d", slash ? slash + 1 : file, line);
-    add_pair(to, "time", when);
+    if (priority_shown)
+        buf_add_str(to, priorities[level]);
+    if (style == LOG_FORMAT_JSON)
+        buf_add_char(to, '{');
+    add_first_pair(to, "time", when);
     add_pair(to, "level", level_names[level]);
     add_pair(to, "source", source);
     add_pair(to, "msg", msg);

@@ -89,6 +89,24 @@ def test_the_watchdog_of_another_process_is_not_ours(watching, exporter):
     assert watching.silent("WATCHDOG", 1)
 
 
+def test_the_journal_is_told_how_grave_a_line_is(exporter, tmp_path):
+    """It takes "<4>" off again. Nobody else would, so that a redirected stderr has none."""
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    stream = (directory / "exporter.log")
+    stream.touch()
+    found = stream.stat()
+    for names_it, first in ((f"{found.st_dev}:{found.st_ino}", "<6>time="), (f"{found.st_dev}:1", "time="),
+                            ("", "time=")):
+        stream.write_text("")
+        one = Exporter(directory, NOBODY, environment={"JOURNAL_STREAM": names_it})
+        process.wait_for(lambda: "level=WARN" in stream.read_text(), 10, stream.read_text)
+        assert one.stop() == 0
+        lines = stream.read_text().splitlines()
+        assert lines[0].startswith(first), lines
+        assert {line.startswith("<4>time=") for line in lines if "level=WARN" in line} == {first[0] == "<"}
+
+
 def stands_still(watching, daemon, name, thread):
     """While one thread does nothing, the manager hears nothing."""
     with lab_manager.stopped(thread):

@@ -132,11 +132,52 @@ static void test_a_full_disk(void **state)
     assert_int_equal(log_lost() - before, 5);
 }
 
+static void expect_line(int fd, const char *begin, const char *middle)
+{
+    char line[1024];
+    ssize_t n = read(fd, line, sizeof line - 1);
+
+    assert_true(n > 0);
+    line[n] = '\0';
+    assert_memory_equal(line, begin, strlen(begin));
+    assert_non_null(strstr(line, middle));
+    assert_ptr_equal(strchr(line, '\n'), line + n - 1);
+}
+
+/* What journald takes off is in front of the whole line, whatever its format. */
+static void test_priorities(void **state)
+{
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    send_stderr_to(fds[1]);
+    for (int format = LOG_FORMAT_LOGFMT; format <= LOG_FORMAT_JSON; format++) {
+        bool json = format == LOG_FORMAT_JSON;
+
+        log_setup(LOG_LEVEL_DEBUG, (enum log_format)format);
+        log_show_priority(true);
+        LOG(DEBUG, "d", {NULL, NULL});
+        expect_line(fds[0], json ? "<7>{\"time\":\"" : "<7>time=", "DEBUG");
+        LOG(INFO, "i", {NULL, NULL});
+        expect_line(fds[0], json ? "<6>{\"time\":\"" : "<6>time=", "INFO");
+        LOG(WARN, "w", {NULL, NULL});
+        expect_line(fds[0], json ? "<4>{\"time\":\"" : "<4>time=", "WARN");
+        LOG(ERROR, "e", {NULL, NULL});
+        expect_line(fds[0], json ? "<3>{\"time\":\"" : "<3>time=", "ERROR");
+        log_show_priority(false);
+        LOG(ERROR, "e", {"of", "two"});
+        expect_line(fds[0], json ? "{\"time\":\"" : "time=", json ? ",\"of\":\"two\"}" : " of=two");
+    }
+    close(fds[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_reader_that_stops, keep_stderr, restore_stderr),
         cmocka_unit_test_setup_teardown(test_a_full_disk, keep_stderr, restore_stderr),
+        cmocka_unit_test_setup_teardown(test_priorities, keep_stderr, restore_stderr),
     };
 
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -17,6 +17,10 @@ struct log_pair {
 /* Call once, before the first thread. */
 void log_setup(enum log_level level, enum log_format format);
 
+/* Whether each line begins with its priority as the journal takes it off again, "<4>" for WARN
+ * (sd-daemon(3)); at first none does. Like log_setup. */
+void log_show_priority(bool shown);
+
 /* From now on lines wait in memory for a thread that writes them, and nobody who logs waits for
  * whoever reads. When so many bytes wait, or stderr takes no more, further lines are lost: they are
  * counted, and their number is a line before the next one that gets out. False without memory or a
