@@ -32,7 +32,7 @@
 #include <uv.h>
 
 #define REQUEST_DEADLINE_NS (30 * NS_PER_S)
-#define STOP_GRACE_NS       (200 * NS_PER_MS)
+#define STOP_GRACE_NS       (500 * NS_PER_MS) /* for who has connected already */
 
 #define REASON_SIZE 16384
 
@@ -434,13 +434,14 @@ static bool start(struct daemon *d)
         LOG(ERROR, "Cannot start", {"error", "out of memory"});
         return false;
     }
-    if (!listen_early(d) || !reload(d, reason, sizeof reason) || !read_web_config(d) ||
-        !start_http(d))
+    if (!listen_early(d) || !reload(d, reason, sizeof reason) || !read_web_config(d))
+        return false;
+    atomic_store(&d->self.ready, true); /* whoever is waiting at the door asks at once */
+    if (!start_http(d))
         return false;
     confine_complete(d->flags, &d->loop);
     if (d->flags->config_watch && d->flags->config_file)
         uv_timer_start(&d->on_look, on_look, WATCH_MS, WATCH_MS);
-    atomic_store(&d->self.ready, true);
     d->watchdog.service = &d->service;
     d->watchdog.scheduler = d->scheduler;
     d->watchdog.requests = d->requests;

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_ADDRESSES       64
@@ -482,8 +483,21 @@ struct http_server *http_server_start(const struct http_options *options, struct
     return NULL;
 }
 
+/* Whom a thread was just accepting is a client that is known, once each has come round. */
+static void let_loops_turn(struct http_server *server, int64_t until_ns)
+{
+    const struct timespec pause = {.tv_nsec = NS_PER_MS};
+
+    for (unsigned i = 0; i < THREADS_PER_ADDRESS; i++) {
+        http_server_poke(server);
+        while (http_server_silent(server) && clock_monotonic_ns() < until_ns)
+            nanosleep(&pause, NULL);
+    }
+}
+
 void http_server_stop(struct http_server *server, int64_t grace_ns)
 {
+    int64_t until_ns = clock_monotonic_ns() + grace_ns;
     int fds[MAX_ADDRESSES];
     size_t n;
 
@@ -496,9 +510,10 @@ void http_server_stop(struct http_server *server, int64_t grace_ns)
             shutdown(fds[i], SHUT_RDWR); /* closed below, when no thread can use it any more */
         listener_forget(&server->served[i].listener);
     }
+    let_loops_turn(server, until_ns);
     if (server->options.web)
         web_close(server->options.web); /* nobody may be left suspended */
-    clients_wait(server->clients, grace_ns);
+    clients_wait(server->clients, until_ns - clock_monotonic_ns());
     for (size_t i = 0; i < n; i++) {
         MHD_stop_daemon(server->served[i].daemon);
         knock_deinit(&server->served[i].knock);

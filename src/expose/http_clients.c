@@ -30,16 +30,27 @@ struct clients {
     pthread_cond_t changed; /* an earlier deadline, an answer that ended, the end */
     pthread_t watcher;
     struct client *newest;
-    size_t n, max, answering;
+    size_t n, max, busy; /* busy: being read from or answered */
     int64_t deadline_ns, idle_ns, wake_ns;
     bool stop;
 };
 
+static bool is_busy(const struct client *client)
+{
+    return client->state == CLIENT_READING || client->state == CLIENT_ANSWERING;
+}
+
+/* Its state is about to change, or it is about to go. */
+static void leave(struct clients *clients, const struct client *client)
+{
+    if (is_busy(client) && --clients->busy == 0)
+        pthread_cond_broadcast(&clients->changed);
+}
+
 /* The socket is shut down, not closed: closing is for its owner, who learns of it this way. */
 static void drop(struct clients *clients, struct client *client)
 {
-    if (client->state == CLIENT_ANSWERING && --clients->answering == 0)
-        pthread_cond_broadcast(&clients->changed);
+    leave(clients, client);
     client->state = CLIENT_DROPPED;
     client->deadline_ns = INT64_MAX;
     shutdown(client->fd, SHUT_RDWR);
@@ -140,10 +151,9 @@ static void enter(struct clients *clients, struct client *client, enum client_st
 {
     if (client->state == CLIENT_DROPPED)
         return;
-    if (client->state == CLIENT_ANSWERING && --clients->answering == 0)
-        pthread_cond_broadcast(&clients->changed);
-    clients->answering += state == CLIENT_ANSWERING;
+    leave(clients, client);
     client->state = state;
+    clients->busy += is_busy(client);
     client->deadline_ns = deadline_ns;
     if (deadline_ns < clients->wake_ns)
         pthread_cond_broadcast(&clients->changed);
@@ -188,8 +198,7 @@ void clients_remove(struct clients *clients, struct client *client)
     if (!client)
         return;
     pthread_mutex_lock(&clients->lock);
-    if (client->state == CLIENT_ANSWERING && --clients->answering == 0)
-        pthread_cond_broadcast(&clients->changed);
+    leave(clients, client);
     if (client->prev)
         client->prev->next = client->next;
     else
@@ -246,9 +255,9 @@ bool clients_wait(struct clients *clients, int64_t ns)
     bool none;
 
     pthread_mutex_lock(&clients->lock);
-    while (clients->answering > 0 && clock_monotonic_ns() < until_ns)
+    while (clients->busy > 0 && clock_monotonic_ns() < until_ns)
         wait_until(clients, until_ns);
-    none = clients->answering == 0;
+    none = clients->busy == 0;
     pthread_mutex_unlock(&clients->lock);
     return none;
 }

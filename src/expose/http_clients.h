@@ -31,5 +31,6 @@ void clients_answer(struct clients *clients, struct client *client);
 void clients_patience(struct clients *clients, struct client *client, int64_t ns);
 void clients_end(struct clients *clients, struct client *client);
 
-/* Waits until no answer is in progress; false when that took longer than ns. */
+/* Waits until no request is due or being answered, between two requests of a connection none is;
+ * false when that took longer than ns. */
 bool clients_wait(struct clients *clients, int64_t ns);

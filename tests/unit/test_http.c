@@ -2,6 +2,7 @@
  * listeners, and clients that mean no good. */
 #include "http_world.h"
 
+#include <pthread.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
@@ -488,6 +489,7 @@ static void test_stop_lets_answers_finish(void **state)
     struct world *world = world_new(1000);
     struct fleet *fleet = world->fleet;
     int64_t start_ns;
+    char byte;
     int fd;
 
     (void)state;
@@ -501,13 +503,51 @@ static void test_stop_lets_answers_finish(void **state)
     close(fd);
 
     world_start(world);
+    fd = connect_to(http_server_address(world->server, 0));
+    assert_true(send_text(fd, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert_true(recv(fd, &byte, 1, 0) == 1);
     start_ns = clock_monotonic_ns();
-    fd = connect_to(http_server_address(world->server, 0)); /* idle: nothing to wait for */
-    usleep(50000);
+    usleep(50000); /* answered, and idle since: nothing to wait for */
     http_server_stop(world->server, PATIENCE_S * NS_PER_S);
     assert_true(clock_monotonic_ns() - start_ns < 5 * NS_PER_S);
     close(fd);
     assert_ptr_equal(world->fleet, fleet);
+    world->server = NULL;
+    world_free(world);
+}
+
+static void *stop_with_patience(void *context)
+{
+    struct world *world = context;
+
+    http_server_stop(world->server, PATIENCE_S * NS_PER_S);
+    return NULL;
+}
+
+/* Whoever got in before the end may still ask: a restart loses no scrape. */
+static void test_stop_lets_those_ask_who_are_in(void **state)
+{
+    struct world *world = world_new(1);
+    struct buf answer;
+    pthread_t thread;
+    int fds[8];
+
+    (void)state;
+    world_start(world);
+    for (size_t i = 0; i < 8; i++)
+        fds[i] = connect_to(http_server_address(world->server, 0));
+    assert_int_equal(status(world, "GET /-/healthy"), 200); /* so they have been accepted */
+    assert_int_equal(pthread_create(&thread, NULL, stop_with_patience, world), 0);
+    usleep(100000);
+    for (size_t i = 0; i < 8; i++)
+        assert_true(send_text(fds[i], "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"));
+    for (size_t i = 0; i < 8; i++) {
+        answer = read_all(fds[i]);
+        assert_int_equal(status_of(&answer), 200);
+        buf_deinit(&answer);
+        close(fds[i]);
+    }
+    pthread_join(thread, NULL);
     world->server = NULL;
     world_free(world);
 }
@@ -528,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_slow_readers_hold_up_nobody),
         cmocka_unit_test(test_silent_crowds_make_room),
         cmocka_unit_test(test_stop_lets_answers_finish),
+        cmocka_unit_test(test_stop_lets_those_ask_who_are_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

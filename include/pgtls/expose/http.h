@@ -57,8 +57,9 @@ void http_listeners_free(struct http_listeners *listeners);
 struct http_server *http_server_start(const struct http_options *options, struct fleet *fleet,
                                       const struct self *self, char *error, size_t size);
 
-/* Stops listening, lets answers in progress finish for at most grace_ns, ends the threads. Accepts
- * NULL. */
+/* Accepts nobody any more, lets those who are connected ask and be answered for at most grace_ns,
+ * ends the threads. On a socket that was handed over, who comes now waits for the next server.
+ * Accepts NULL. */
 void http_server_stop(struct http_server *server, int64_t grace_ns);
 
 /* Is it alive? Every listener's threads are asked for a sign; then, as long as one has not given
