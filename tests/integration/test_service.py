@@ -36,7 +36,7 @@ def watching(scratch):
 def test_it_says_when_it_is_ready_when_it_reloads_and_when_it_ends(manager, exporter):
     daemon = exporter(NOBODY, environment=manager.environment(), ready=False)
     manager.until("READY")
-    daemon.addresses = daemon._listening()
+    daemon.addresses = process.wait_for(daemon._listening, 10, daemon.log)  # the log is written on the side
     assert daemon.get("/-/ready").status == 200
     assert manager.heard == [{"STATUS": "Watching 1 server of 1 endpoint"}, {"READY": "1"}]
 
