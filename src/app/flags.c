@@ -69,8 +69,10 @@ static bool read_offset(struct flags *f, const char *value)
     if (value[strspn(value, "0123456789.")] != '\0' || strlen(value) >= sizeof duration)
         return false;
     seconds = strtod(value, &end);
+    if (end == value || *end != '\0' || seconds > 60)
+        return false;
     f->timeout_offset_ns = (int64_t)(seconds * NS_PER_S);
-    return end != value && *end == '\0' && seconds <= 60;
+    return true;
 }
 
 static bool read_workers(struct flags *f, const char *value)
