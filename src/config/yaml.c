@@ -33,6 +33,7 @@ struct builder {
     const struct yaml_node *root;
     struct names anchors, keys;
     bool started; /* the first document */
+    bool ended;   /* libfyaml has come to the end of it all */
     bool failed;
 };
 
@@ -280,6 +281,9 @@ static void on_event(struct builder *b, const struct fy_event *e)
                  "a second document; one file holds one");
         b->started = true;
         break;
+    case FYET_STREAM_END:
+        b->ended = true;
+        break;
     case FYET_SCALAR:
         on_scalar(b, e);
         break;
@@ -337,6 +341,8 @@ static void read_events(struct builder *b, struct fy_parser *parser, struct fy_d
     }
     if (!b->failed && (fy_parser_get_stream_error(parser) || fy_diag_got_error(diag)))
         report_syntax(b, diag);
+    if (!b->failed && !b->ended) /* it also stops without a word, where it has no memory to go on */
+        stop_no_memory(b);
 }
 
 /* libfyaml stops at a byte that is no character as if the file ended there, without a word. */

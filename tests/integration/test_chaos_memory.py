@@ -85,7 +85,9 @@ def test_allocations_that_fail(watch, which):
     assert chaos.get("failed") > 20
     assert daemon.request("POST", "/-/reload", timeout=30).status == 200
     after = daemon.until(well, 60, "all to be up again")
-    blamed = [(labels, value) for labels, value in after.all("pgtls_probe_failures_total") if value]
+    # A name in /etc/hosts that the C library has no memory to look up there is asked of the DNS, which does not know it.
+    blamed = [(labels, value) for labels, value in after.all("pgtls_probe_failures_total")
+              if value and (labels["pg_endpoint"], labels["class"]) != ("named", "network")]
     assert not blamed, (blamed, daemon.log()[-3000:])
     for counted in ("pgtls_session_drops_total", "pgtls_certificate_changes_total", "pgtls_ssl_closes_total",
                     "pgtls_hba_rejections_total"):
@@ -140,6 +142,13 @@ def test_a_loop_that_can_watch_nothing_more(exporter, tmp_path):
         daemon = exporter(one_cluster(endpoints, {"interval": "200ms"}), environment=chaos.environment, workers=1)
         metrics = daemon.until(lambda m: m.sum("pgtls_probe_internal_errors_total", reason="memory") > 3, 20, "probes to end so")
         assert metrics.sum("pgtls_probes_total") == 0
+
+
+def test_long_logins_have_their_threads_from_the_start(exporter):
+    """libuv ends the program where they cannot begin; so they do not wait for the first long login."""
+    nobody = one_cluster({"e": {"host": "127.0.0.1", "port": 1}})
+    few, more = (exporter(nobody, environment={"UV_THREADPOOL_SIZE": n}).scrape().value("process_threads") for n in "24")
+    assert more - few == 2
 
 
 @pytest.mark.parametrize("size", [1 << 16, 100_000])
