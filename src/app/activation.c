@@ -4,6 +4,8 @@
 
 #include "service.h"
 
+#include "pgtls/base/str.h"
+
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +25,15 @@ static bool is_listening_stream(int fd)
     size = sizeof listening;
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 &&
            type == SOCK_STREAM && listening;
+}
+
+bool activation_offered(void)
+{
+    const char *pid = getenv("LISTEN_PID");
+    int64_t number;
+
+    return pid && getenv("LISTEN_FDS") && str_to_i64(pid, 1, INT32_MAX, &number) &&
+           number == getpid();
 }
 
 bool activation_sockets(int *sockets, size_t max, size_t *n, char *error, size_t size)

@@ -378,7 +378,10 @@ static bool listen_early(struct daemon *d)
         return true;
     d->listeners = http_listeners_open(d->flags->listen, d->flags->n_listen, error, sizeof error);
     if (!d->listeners)
-        LOG(ERROR, "Cannot listen", {"error", error});
+        LOG(ERROR, "Cannot listen", {"error", error},
+            {"hint", activation_offered() ? "systemd hands over sockets to listen on; they are "
+                                            "served with --web.systemd-socket"
+                                          : NULL});
     return d->listeners != NULL;
 }
 

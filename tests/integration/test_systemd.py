@@ -441,6 +441,16 @@ def test_the_first_connection_starts_it(activated):
     assert until(activated, all_up).value("pgtls_sandbox_refused_calls_total") == 0
 
 
+def test_a_socket_that_is_not_asked_for(configured):
+    """Without the flag the service wants the address for itself, which systemd has: it says what to do."""
+    use(configured, "--web.systemd-socket", True)
+    configured.run("systemctl", "stop", UNIT)
+    configured.write(DEFAULTS, "ARGS=\n")
+    assert configured.tries("systemctl", "start", UNIT).returncode == 1
+    (line,) = {line["MESSAGE"] for line in journal(configured, "-p", "err", "-n", "1")}
+    assert "Address already in use" in line and "--web.systemd-socket" in line
+
+
 def test_a_restart_refuses_nobody(activated):
     with scraping(activated) as (troubles, good):
         for _ in range(3):

@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import http.client
 import os
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -50,7 +49,7 @@ def debian_with(packages):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.exists():
             new = PEERS / "debian.new"
-            shutil.rmtree(new, ignore_errors=True)
+            run("rm", "-rf", "--one-file-system", new)
             run("mmdebstrap", "--quiet", "--variant=essential", "--include=" + ",".join(wanted),
                 "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/locale/*", "bookworm", new, timeout=500)
             for name, text in _FILES.items():
