@@ -39,16 +39,19 @@ static enum vault_kind worst;
 /* NULL where the kernel has none such, or our limit of locked memory is reached. */
 static void *map_hidden(size_t size)
 {
-    void *at = MAP_FAILED;
 #ifdef SYS_memfd_secret
     int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
+    void *at = MAP_FAILED;
 
     if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
         at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0)
         close(fd);
-#endif
     return at == MAP_FAILED ? NULL : at;
+#else
+    (void)size;
+    return NULL;
+#endif
 }
 
 static void *map(size_t size, enum vault_kind *kind)

