@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # What takes too long for tests/run.sh, one part after the other; `tests/deep.sh PART…` runs only these:
 #
-#   analyze   clang-tidy, cppcheck, gcc -fanalyzer: no finding (tests/lint/analyze.py)
-#   valgrind  memcheck over the unit tests: no error, no leak
 #   tsan      unit and integration tests with the thread sanitizer
 #   coverage  lines and branches that unit and integration tests reach (tests/coverage.py)
 #
@@ -13,16 +11,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build() {
   cmake --preset "$1"
   cmake --build --preset "$1"
-}
-
-part_analyze() {
-  build deep
-  ctest --test-dir build/deep -R '^lint\.(cppcheck|gcc_analyzer|tidy_)' -j "$(nproc)" --output-on-failure --no-tests=error
-}
-
-part_valgrind() {
-  build deep
-  ctest --test-dir build/deep -L valgrind -j "$(nproc)" --output-on-failure --no-tests=error
 }
 
 part_tsan() {
@@ -36,10 +24,10 @@ part_coverage() {
 
 main() {
   local part failed=()
-  [[ $# -gt 0 ]] || set -- analyze valgrind tsan coverage
+  [[ $# -gt 0 ]] || set -- tsan coverage
   for part in "$@"; do
     if ! declare -F "part_$part" >/dev/null; then
-      echo "There is no part $part: analyze, valgrind, tsan, coverage." >&2
+      echo "There is no part $part: tsan, coverage." >&2
       exit 2
     fi
     printf '\n==> %s\n' "$part"

@@ -4,6 +4,8 @@
 #include "pgtls/base/buf.h"
 #include "pgtls/base/clock.h"
 
+#include "slower.h"
+
 #include <stdlib.h>
 
 static void test_defaults(void **state)
@@ -436,24 +438,27 @@ static void test_reference_is_up_to_date(void **state)
 /* Quadratic work anywhere would take minutes here: one list of all, and one of each. */
 static void test_a_hundred_thousand_servers(void **state)
 {
+    const int half = CONFIG_MAX_SERVERS / 2 / (int)slower();
     struct buf text = BUF_INIT(CONFIG_MAX_BYTES);
     struct endpoint_set *set;
     int64_t start = clock_monotonic_ns();
 
     (void)state;
     buf_add_str(&text, "clusters:\n");
-    for (int i = 0; i < 50000; i++)
+    for (int i = 0; i < half; i++)
         buf_addf(&text, "- {name: c%d, host: db%d.example.com, user: monitor}\n", i, i);
     buf_add_str(&text, "- name: wide\n  user: monitor\n  endpoints:\n");
-    for (int i = 0; i < 50000; i++)
+    for (int i = 0; i < half; i++)
         buf_addf(&text, "    e%d: {dsn: 'postgres://e%d.example.com/db'}\n", i, i);
     set = load_good(buf_text(&text));
-    assert_int_equal(set->n_servers, CONFIG_MAX_SERVERS);
+    assert_int_equal(set->n_servers, 2 * half);
     endpoint_set_unref(set);
     print_message("%.1f s\n", ns_to_seconds(clock_monotonic_ns() - start));
-    buf_add_str(&text, "    one-more: {host: h}\n");
-    assert_null(load(buf_text(&text)));
-    assert_non_null(strstr(messages.items[0].text, "more than 100000 servers in all"));
+    if (2 * half == CONFIG_MAX_SERVERS) {
+        buf_add_str(&text, "    one-more: {host: h}\n");
+        assert_null(load(buf_text(&text)));
+        assert_non_null(strstr(messages.items[0].text, "more than 100000 servers in all"));
+    }
     buf_deinit(&text);
 }
 
