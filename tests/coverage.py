@@ -1,13 +1,17 @@
 #!/usr/bin/python3
 """Which lines and branches of src/ the tests reach.
 
-  tests/coverage.py [LABEL…]    builds the preset test-coverage, runs the tests with these labels (unit, if none is
-                                named; unit integration for all), prints every file and every room
+  tests/coverage.py [--write] [LABEL…]  builds the preset test-coverage, runs the tests with these labels (unit, if
+                                        none is named; unit integration for all), prints every file and every room
+  tests/coverage.py --measured [--write]  the same of what has run in that build since then, and runs nothing
+
+--write puts the rooms and the weakest files into docs/coverage.md.
 
 Counters are clang's own (source based): a branch is a condition in the source, taken or not, and not one that the
 compiler made. Processes that end by a signal, or in the sandbox, count like any other (cmake/ProjectHardening.cmake).
 """
 
+import argparse
 import json
 import os
 import re
@@ -20,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "test-coverage"
 ROOMS = ["base", "model", "config", "net", "tls", "pg", "probe", "expose", "app"]
 KINDS = ("lines", "branches")
+PAGE = ROOT / "docs" / "coverage.md"
+BEGIN, END = "<!-- Coverage, by tests/coverage.py --write. -->", "<!-- End of the coverage. -->"
+WEAKEST = 15  # files
+FEW = 20  # branches: in a file with less, one more or less says nothing
 
 
 def run(*words, **options):
@@ -87,13 +95,44 @@ def table(files):
     return "\n".join(lines)
 
 
+def share(counts, kind):
+    reached, of = counts[kind]
+    return reached / of if of else 1.0
+
+
+def weakest(files):
+    """The files with the smallest share of their branches reached."""
+    judged = sorted((share(counts, "branches"), name) for name, counts in files.items() if counts["branches"][1] >= FEW)
+    lines = ["| file | lines | reached | branches | reached |", "|---|---|---|---|---|"]
+    for _, name in judged[:WEAKEST]:
+        counts = files[name]
+        lines.append(f"| `{name}` | {counts['lines'][1]} | {percent(*counts['lines'])} "
+                     f"| {counts['branches'][1]} | {percent(*counts['branches'])} |")
+    return "\n".join(lines)
+
+
+def write(files):
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table(files)}\n\nThe {WEAKEST} files with the smallest share of branches "
+                    f"reached, of those with {FEW} and more:\n\n{weakest(files)}\n\n{END}{after}", encoding="utf-8")
+
+
 def main():
-    measure(sys.argv[1:] or ["unit"])
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--measured", action="store_true")
+    arguments.add_argument("--write", action="store_true")
+    arguments.add_argument("labels", nargs="*", metavar="LABEL")
+    asked = arguments.parse_args()
+    if not asked.measured:
+        measure(asked.labels or ["unit"])
     files = summary()
-    for name, counts in sorted(files.items(), key=lambda item: item[1]["branches"][0] / max(item[1]["branches"][1], 1)):
+    for name, counts in sorted(files.items(), key=lambda item: share(item[1], "branches")):
         print(f"{name:40} lines {percent(*counts['lines']):>8}  branches {percent(*counts['branches']):>8} "
               f"of {counts['branches'][1]}")
     print(table(files))
+    if asked.write:
+        write(files)
 
 
 if __name__ == "__main__":
