@@ -11,6 +11,7 @@
 #define MOST_MEMORY (4U << 20) /* bytes; and so many per byte of a document: */
 #define PER_BYTE    4096
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-*): the leak sanitizer looks for this name */
 const char *__lsan_default_suppressions(void);
 
 /* libfyaml 0.7 itself forgets a page after some syntax errors inside quotes. */
@@ -18,6 +19,7 @@ const char *__lsan_default_suppressions(void)
 {
     return "leak:libfyaml";
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-*) */
 
 static const char base[] = "templates:\n"
                            "  t: {user: app, password_file: /run/the-password, login: true,\n"

@@ -31,8 +31,10 @@ struct chaos {
     _Atomic int64_t fail_watch;         /* libuv watches no further descriptor */
 };
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-*): the C library's own */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier,cert-*) */
 
 static struct chaos *chaos;
 static int (*real_gettime)(clockid_t, struct timespec *);
@@ -133,6 +135,7 @@ void *calloc(size_t n, size_t size)
 }
 
 /* The program has a realloc() and a free() of its own, which end here. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-*) */
 void *__libc_realloc(void *memory, size_t size);
 void *__libc_realloc(void *memory, size_t size)
 {
@@ -150,6 +153,7 @@ void __libc_free(void *memory)
         atomic_fetch_sub(&chaos->live, 1);
     real_free(memory);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-*) */
 
 int uv_poll_init(void *loop, void *poll, int fd);
 int uv_poll_init(void *loop, void *poll, int fd)
