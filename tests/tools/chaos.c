@@ -51,6 +51,7 @@ static void find(void *function, const char *name)
 }
 
 /* Who ends here says where: there is no core of a program that keeps secrets. */
+/* NOLINTBEGIN(bugprone-signal-handler,cert-sig30-c): it ends anyway */
 static void on_end(int number)
 {
     void *frames[64];
@@ -60,6 +61,7 @@ static void on_end(int number)
     signal(number, SIG_DFL);
     raise(number);
 }
+/* NOLINTEND(bugprone-signal-handler,cert-sig30-c) */
 
 __attribute__((constructor)) static void start(void)
 {

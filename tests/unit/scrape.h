@@ -17,11 +17,11 @@ static struct self self;
 
 static inline struct buf scrape(struct fleet *fleet, enum metrics_format format)
 {
-    struct fleet_view *view = fleet_view(fleet);
-    struct exposition *e = exposition_new(view, &self, format);
+    struct fleet_view *seen = fleet_view(fleet);
+    struct exposition *e = exposition_new(seen, &self, format);
     struct buf body = BUF_INIT(BODY_MAX);
 
-    fleet_view_unref(view); /* the exposition holds its own */
+    fleet_view_unref(seen); /* the exposition holds its own */
     while (exposition_next(e, &body))
         ;
     assert_false(body.failed);
@@ -32,8 +32,8 @@ static inline struct buf scrape(struct fleet *fleet, enum metrics_format format)
 static inline void assert_a_full_buffer_ends_the_scrape(struct fleet *fleet,
                                                         enum metrics_format format)
 {
-    struct fleet_view *view = fleet_view(fleet);
-    struct exposition *e = exposition_new(view, &self, format);
+    struct fleet_view *seen = fleet_view(fleet);
+    struct exposition *e = exposition_new(seen, &self, format);
     struct buf body = BUF_INIT(1000);
     size_t rounds = 0;
 
@@ -42,5 +42,5 @@ static inline void assert_a_full_buffer_ends_the_scrape(struct fleet *fleet,
     assert_true(body.failed);
     buf_deinit(&body);
     exposition_free(e);
-    fleet_view_unref(view);
+    fleet_view_unref(seen);
 }
