@@ -34,11 +34,6 @@ static const struct kind {
                        "{names: [_postgresql._tcp.db.example.com]}"},
 };
 
-const char *discovery_kind_name(enum discovery_kind kind)
-{
-    return kinds[kind].name;
-}
-
 static const char *text_of(const struct layer *layer, enum slot slot, const char *fallback)
 {
     return layer->slots[slot].key && layer->slots[slot].text ? layer->slots[slot].text : fallback;

@@ -318,11 +318,6 @@ void tls_conn_turn(struct tls_conn *c)
     c->reads = TURN_READS;
 }
 
-unsigned tls_conn_missing_timestamps(const struct tls_conn *c)
-{
-    return c->missing_timestamps;
-}
-
 /* --- how it ends ------------------------------------------------------------------------------ */
 
 static void closed(struct tls_conn *c, enum close_how how)

@@ -19,7 +19,6 @@
 struct arena;
 
 enum discovery_kind { DISCOVERY_FILE, DISCOVERY_HTTP, DISCOVERY_DNS, DISCOVERY_KIND_COUNT };
-const char *discovery_kind_name(enum discovery_kind kind); /* "file_sd" … as in the configuration */
 
 /* One entry of `discovery:`, in the arena of its endpoint set. */
 struct discovery {

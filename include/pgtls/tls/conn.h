@@ -56,8 +56,6 @@ enum tls_want tls_conn_read(struct tls_conn *conn, void *to, size_t size, size_t
  * at once, and the kernel keeps the alert until then, for one segment with both. */
 void tls_conn_close_notify(struct tls_conn *conn, bool with_fin);
 
-unsigned tls_conn_missing_timestamps(const struct tls_conn *conn);
-
 /* How it failed: end, how, sys_errno, tls_alert, ssl_reason, certificate_requested. */
 void tls_conn_evidence(const struct tls_conn *conn, struct evidence *e);
 
