@@ -15,6 +15,19 @@ static void check_error(const struct pg_error *error)
     require(memchr(error->severity, '\0', sizeof error->severity) != NULL);
 }
 
+static void check_scram(const struct wire_message *message)
+{
+    struct wire_scram scram, again;
+
+    if (!wire_scram(message->body, message->body_len, &scram))
+        return;
+    require(memchr(scram.salt, '\0', sizeof scram.salt) != NULL);
+    require(scram.salt[0] != '\0' && strchr(scram.salt, ',') == NULL);
+    require(scram.iterations >= 1 && scram.iterations <= 999999999);
+    require(wire_scram(message->body, message->body_len, &again));
+    require(wire_scram_same(&scram, &again));
+}
+
 static void read_message(const struct wire_message *message)
 {
     struct wire_auth auth;
@@ -25,6 +38,7 @@ static void read_message(const struct wire_message *message)
     if (!wire_auth(message->body, message->body_len, &auth))
         require(auth.code == -1);
     require(wire_auth_method(&auth)[0] != '\0');
+    check_scram(message);
 }
 
 /* The start of a message is waited for, unless its length already tells that it is none. */
