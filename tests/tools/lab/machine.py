@@ -86,20 +86,28 @@ class Machine:
         self.base, self.directory = base, Path(directory)
         for name in ("changes", "overlay", "root"):
             (self.directory / name).mkdir(parents=True)
-        self.program = self.pid = None
         self.boot()
 
     def boot(self):
         """Returns when everything that starts by itself has started."""
+        self.program = self.pid = None
         self.cgroup = _own_cgroup()
-        (self.directory / "pid").unlink(missing_ok=True)
+        try:
+            self._boot()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _boot(self):
+        pid = self.directory / "pid"
+        pid.write_text("")
         self.program = Program(
             ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self.cgroup,
              "unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--fork", "--kill-child",
              "--propagation=private", "bash", ROOT / "tests/tools/machine.sh", self.base, self.directory],
             self.directory / "console", cwd=self.directory)
-        self.program.wait_ready((self.directory / "pid").exists, 20)
-        self.pid = int((self.directory / "pid").read_text(encoding="ascii"))
+        self.program.wait_ready(lambda: pid.read_text(encoding="ascii").endswith("\n"), 20)
+        self.pid = int(pid.read_text(encoding="ascii"))
         self.program.wait_ready(lambda: self.path("/run/systemd/private").exists(), 30)
         self.program.wait_ready(self._is_up, 60)
 
@@ -163,11 +171,12 @@ class Machine:
 
     def stop(self):
         """In good order, as by poweroff; whatever is left then is gone with process 1."""
-        if self.program.running():
+        if self.pid and self.program.running():
             os.kill(self.pid, signal.SIGRTMIN + 4)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.program.process.wait(30)
-        self.program.stop()
+        if self.program:
+            self.program.stop(1)
         wait_for(lambda: not (self.cgroup / "cgroup.procs").read_text(encoding="ascii"), 10, "its processes to end")
         _remove_cgroup(self.cgroup)
 
