@@ -102,14 +102,12 @@ static const char *fill_in(struct taking *t, const char *text, const struct yaml
     }
     if (*missing)
         ;
-    else if (b.no_memory)
-        fail(t);
-    else if (b.len == 0 || b.len > MAX_NAME_BYTES || b.failed)
+    else if (!b.no_memory && (b.len == 0 || b.len > MAX_NAME_BYTES || b.failed))
         report_error(&t->report, at->at, "%s: the name of a target's %s is 1 to %d bytes long",
                      what, what, MAX_NAME_BYTES);
-    else if (!fit_for_paths(buf_text(&b)))
+    else if (!b.no_memory && !fit_for_paths(buf_text(&b)))
         refuse_at(t, at, what, "of a target holds a \"/\", or is . or ..");
-    else if (!(result = arena_strdup(t->arena, buf_text(&b))))
+    else if (b.no_memory || !(result = arena_strdup(t->arena, buf_text(&b))))
         fail(t);
     buf_deinit(&b);
     return result;
