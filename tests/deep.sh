@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for tests/run.sh, one part after the other; `tests/deep.sh PART…` runs only these:
 #
+#   tidy      clang-tidy with clang's analyzer: no finding (tests/lint/analyze.py)
 #   tsan      unit and integration tests with the thread sanitizer
 #   coverage  lines and branches that unit and integration tests reach (tests/coverage.py)
 #
@@ -11,6 +12,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build() {
   cmake --preset "$1"
   cmake --build --preset "$1"
+}
+
+part_tidy() {
+  cmake --preset dev -DPGTLS_TIDY=ON
+  cmake --build --preset dev
+  ctest --test-dir build/dev -R '^analysis\.tidy_' -j "$(nproc)" --output-on-failure --no-tests=error
 }
 
 part_tsan() {
@@ -24,10 +31,10 @@ part_coverage() {
 
 main() {
   local part failed=()
-  [[ $# -gt 0 ]] || set -- tsan coverage
+  [[ $# -gt 0 ]] || set -- tidy tsan coverage
   for part in "$@"; do
     if ! declare -F "part_$part" >/dev/null; then
-      echo "There is no part $part: tsan, coverage." >&2
+      echo "There is no part $part: tidy, tsan, coverage." >&2
       exit 2
     fi
     printf '\n==> %s\n' "$part"
