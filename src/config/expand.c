@@ -68,20 +68,20 @@ static bool fail_no_memory(struct expansion *x)
 /* "user (on line 3) -> dbname (on line 4) -> user" */
 static bool fail_cycle(struct expansion *x, const struct frame *f, const void *again)
 {
-    const struct frame *chain[MAX_DEPTH + 1], *first = f;
+    const struct frame *chain[MAX_DEPTH + 1], *first;
     struct buf b = BUF_INIT(512);
     char where[PLACE_SIZE];
     size_t n = 0;
 
-    for (; first && n <= MAX_DEPTH; first = first->outer) {
+    for (first = f;; first = first->outer) {
         chain[n++] = first;
-        if (first->what == again)
+        if (first->what == again || !first->outer || n > MAX_DEPTH)
             break;
     }
     for (size_t i = n; i-- > 0;)
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): loses sight of a loop this long */
         buf_addf(&b, "%s (%s) -> ", chain[i]->name, place_text(where, chain[i]->at, f->at));
-    fail(x, f, "these need each other: %s%s", buf_text(&b), chain[n - 1]->name);
+    fail(x, f, "these need each other: %s%s", buf_text(&b), first->name);
     buf_deinit(&b);
     return false;
 }

@@ -263,8 +263,11 @@ static void find_duplicate_keys(struct builder *b, const struct yaml_node *map)
 
 static void on_close(struct builder *b)
 {
-    struct yaml_node *node = b->stack[--b->depth].node;
+    struct yaml_node *node;
 
+    if (b->depth == 0)
+        return; /* never: libfyaml closes what it has opened */
+    node = b->stack[--b->depth].node;
     node->weight++;
     if (node->kind == YAML_MAP)
         find_duplicate_keys(b, node);
