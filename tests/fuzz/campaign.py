@@ -3,7 +3,7 @@
 
     cmake --preset fuzz && cmake --build --preset fuzz
     tests/fuzz/campaign.py run --minutes 60        # that much processor time for each target; may be stopped and resumed
-    tests/fuzz/campaign.py table                   # what they came to so far
+    tests/fuzz/campaign.py table                   # what they came to so far; --write: into docs/fuzzing.md
     tests/fuzz/campaign.py merge                   # what it reached becomes part of tests/fuzz/corpus
     tests/fuzz/campaign.py coverage --write        # what tests/fuzz/corpus reaches, into docs/fuzzing.md
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 import coverage
 import engine
 
+RAN = "How long campaigns ran, by tests/fuzz/campaign.py table --write."  # of a part of docs/fuzzing.md
 LARGEST_SEED = 64 * 1024  # bytes; larger inputs stay in the working directory
 
 
@@ -126,15 +127,17 @@ class Campaign:
 
     def table(self):
         totals = self.ledger.totals(self.names())
-        print("| target | CPU minutes | executions | exec/s | edges | corpus | failed |")
-        print("|---|---|---|---|---|---|---|")
+        lines = ["| target | CPU minutes | executions | exec/s | edges |", "|---|---|---|---|---|"]
         for name, t in totals.items():
             rate = t["executions"] / t["cpu"] if t["cpu"] else 0
-            grown = self.corpus(name)
-            inputs = len(list(grown.iterdir())) if grown.exists() else 0
-            print(f"| {name} | {t['cpu'] / 60:.1f} | {t['executions']} | {rate:.0f} | {t['edges']} | {inputs} "
-                  f"| {t['findings']} |")
-        return 1 if any(t["findings"] for t in totals.values()) else 0
+            lines.append(f"| {name} | {t['cpu'] / 60:.1f} | {t['executions']} | {rate:.0f} | {t['edges']} |")
+        print("\n".join(lines))
+        failed = [f"{name}: {t['findings']}" for name, t in totals.items() if t["findings"]]
+        print(f"\nfailed: {', '.join(failed) or 'none'}")
+        if self.options.write:
+            hours = sum(t["cpu"] for t in totals.values()) / 3600
+            coverage.replace(RAN, [f"{hours:.1f} hours of processor time in all.", "", *lines])
+        return 1 if failed else 0
 
     def merge(self):
         """The fewest inputs that reach what the grown corpora reach, added to those in the tree."""
@@ -171,7 +174,7 @@ def arguments():
     parser.add_argument("--at-most", type=float, default=0, help="minutes after which to stop whatever has been done")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
     parser.add_argument("--grown", action="store_true", help="coverage: of the campaign's corpora, too")
-    parser.add_argument("--write", action="store_true", help="coverage: into docs/fuzzing.md")
+    parser.add_argument("--write", action="store_true", help="table, coverage: into docs/fuzzing.md")
     return parser.parse_intermixed_args()
 
 

@@ -11,7 +11,7 @@ import engine
 
 PAGE = engine.ROOT / "docs" / "fuzzing.md"
 BUILD = engine.ROOT / "build" / "coverage"
-BEGIN, END = "<!-- Coverage, by tests/fuzz/campaign.py coverage --write. -->", "<!-- End of the coverage. -->"
+COVERAGE = "Coverage, by tests/fuzz/campaign.py coverage --write."  # of a part of the page
 AT_ONCE = 2000  # inputs on one command line
 
 # The files under src/ that each target aims at.
@@ -114,6 +114,12 @@ def tables(names, directory, work):
     return lines
 
 
+def replace(part, lines):
+    """Writes a part of the page anew: from the comment that names it to the next "End"."""
+    head, _, rest = PAGE.read_text().partition(f"<!-- {part} -->\n")
+    PAGE.write_text(f"{head}<!-- {part} -->\n\n" + "\n".join(lines) + "\n\n<!-- End -->" + rest.partition("<!-- End -->")[2])
+
+
 def report(names, directory, work, *, write):
     unaimed = set(engine.targets()) - set(AIMS)
     if unaimed:
@@ -121,6 +127,4 @@ def report(names, directory, work, *, write):
     build(directory)
     lines = tables(names, directory, work)
     if write:
-        text = PAGE.read_text()
-        head, _, rest = text.partition(BEGIN)
-        PAGE.write_text(head + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + END + rest.partition(END)[2])
+        replace(COVERAGE, lines)
