@@ -57,6 +57,7 @@ struct daemon {
     uint64_t fallen_back;            /* what was said to be so: of the names of inputs */
     uint64_t files_read, files_seen; /* fingerprints: as read last, and at the latest look */
     bool no_memory;                  /* there was none for some of the latest build */
+    bool half_read;                  /* nor for all of the files: nothing is built of them */
 
     uv_loop_t loop;
     uv_timer_t on_look, on_trim;
@@ -264,7 +265,8 @@ static bool reload(struct daemon *d, char *reason, size_t size)
                      (long long)(clock_monotonic_ns() / 1000));
     d->files_read = d->files_seen = config_source_fingerprint(d->source);
     d->fallen_back = 0;
-    if (config_source_read(d->source))
+    d->half_read = !config_source_read(d->source);
+    if (!d->half_read)
         ok = rebuild(d, reason, size);
     else
         ok = fail_without_memory(d, reason, size);
@@ -282,7 +284,10 @@ static bool on_news(void *context)
     struct daemon *d = context;
     char reason[REASON_SIZE];
 
-    rebuild(d, reason, sizeof reason);
+    if (d->half_read)
+        reload(d, reason, sizeof reason);
+    else
+        rebuild(d, reason, sizeof reason);
     return !d->no_memory;
 }
 

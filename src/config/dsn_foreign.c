@@ -25,7 +25,7 @@ static bool read_pair(struct dsn_reader *r, const struct query_form *form, struc
     const char *value = name ? dsn_decode(r, value_piece, DSN_SPACES_PLUS) : NULL;
 
     if (!value)
-        return name ? false : dsn_fail(r, NULL, "out of memory");
+        return name ? false : dsn_fail(r, NULL, DSN_NO_MEMORY);
     if (value[0] == '\0' && !form->bare_names)
         return true;
     return dsn_take(r, pair.at, name, value);
@@ -67,7 +67,7 @@ static bool take_host(struct dsn_reader *r, struct piece host)
 {
     const char *list = arena_strndup(r->arena, host.at, host.len);
 
-    return list ? dsn_take_hosts(r, host.at, list) : dsn_fail(r, NULL, "out of memory");
+    return list ? dsn_take_hosts(r, host.at, list) : dsn_fail(r, NULL, DSN_NO_MEMORY);
 }
 
 /* "user:password@": the user ends at the first ":" or "/", the password at the first "@", so that
@@ -167,7 +167,7 @@ static const char *read_ado_value(const struct dsn_reader *r, const char **at)
     bool closed = false;
 
     if (!value) {
-        dsn_fail(r, NULL, "out of memory");
+        dsn_fail(r, NULL, DSN_NO_MEMORY);
         return NULL;
     }
     from += quote != '\0';
@@ -217,7 +217,7 @@ bool dsn_read_ado(struct dsn_reader *r, const char *at)
             name = arena_strndup(r->arena, piece.at, piece.len);
             value = name ? read_ado_value(r, &at) : NULL;
             if (!value)
-                return name ? false : dsn_fail(r, NULL, "out of memory");
+                return name ? false : dsn_fail(r, NULL, DSN_NO_MEMORY);
             if (value[0] != '\0' && !dsn_take(r, piece.at, name, value))
                 return false;
         } else if (piece.len > 0) {

@@ -43,7 +43,7 @@ static const char *read_word_value(struct dsn_reader *r, const char **at)
     char *value = arena_alloc(r->arena, strlen(from) + 1), *to = value;
 
     if (!value) {
-        dsn_fail(r, NULL, "out of memory");
+        dsn_fail(r, NULL, DSN_NO_MEMORY);
         return NULL;
     }
     if (quoted)
@@ -137,7 +137,7 @@ static bool parse_hosts(struct dsn_reader *r, const char **at)
     size_t n_hosts = 0, n_ports = 0;
 
     if (!hosts || !ports)
-        return dsn_fail(r, NULL, "out of memory");
+        return dsn_fail(r, NULL, DSN_NO_MEMORY);
     for (;;) {
         struct piece host, port = {NULL, 0};
 

@@ -63,8 +63,10 @@ bool dsn_parse(const char *text, struct arena *arena, struct dsn *dsn, char *err
     dsn->n = dsn->n_notices = 0;
     if (len > DSN_MAX_BYTES)
         return dsn_fail(&r, NULL, "%zu bytes long; at most %d are read", len, DSN_MAX_BYTES);
-    dsn_fail(&r, NULL, "out of memory"); /* what it was when nobody says anything else */
+    error[0] = '\0';
     ok = read_any(&r, text) && dsn_finish(&r);
+    if (!ok && error[0] == '\0')
+        dsn_fail(&r, NULL, DSN_NO_MEMORY);
     if (!ok)
         dsn->n = 0; /* a value may stand in what is freed here */
     buf_deinit(&r.hosts);

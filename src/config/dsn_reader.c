@@ -55,7 +55,7 @@ const char *dsn_decode(const struct dsn_reader *r, struct piece piece, enum dsn_
     bool plus = spaces == DSN_SPACES_PLUS;
 
     if (!value) {
-        dsn_fail(r, NULL, "out of memory");
+        dsn_fail(r, NULL, DSN_NO_MEMORY);
         return NULL;
     }
     while (!plus && from < end && *from == ' ')

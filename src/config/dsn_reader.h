@@ -7,7 +7,7 @@
  * a password that was not percent-encoded or quoted spills into whatever follows it, so any other
  * piece of the string may be one. They give the byte instead. */
 #include "pgtls/base/buf.h"
-#include "pgtls/config/dsn_tables.h"
+#include "pgtls/config/dsn.h"
 
 #define DSN_MAX_LATER 8
 

@@ -33,7 +33,7 @@ __attribute__((format(printf, 2, 3))) static bool notice(struct dsn_reader *r, c
     }
     kept = arena_strdup(r->arena, text);
     if (!kept)
-        return dsn_fail(r, NULL, "out of memory");
+        return dsn_fail(r, NULL, DSN_NO_MEMORY);
     if (dsn->n_notices < DSN_MAX_NOTICES)
         dsn->notices[dsn->n_notices++] = kept;
     return true;
@@ -127,7 +127,7 @@ bool dsn_take(struct dsn_reader *r, const char *at, const char *name, const char
     const struct dsn_keyword *keyword;
 
     if (!value)
-        return dsn_fail(r, NULL, "out of memory");
+        return dsn_fail(r, NULL, DSN_NO_MEMORY);
     if (strcmp(name, "requiressl") == 0) { /* libpq: before there was sslmode */
         name = "sslmode";
         value = value[0] == '1' ? "require" : "prefer";
@@ -158,7 +158,7 @@ static bool add_host(struct dsn_reader *r, const char *host, size_t host_len, co
     buf_add(&r->hosts, host, host_len);
     buf_add(&r->host_ports, port, port_len);
     if (r->hosts.failed || r->host_ports.failed)
-        return dsn_fail(r, NULL, "out of memory");
+        return dsn_fail(r, NULL, DSN_NO_MEMORY);
     dsn_set(r->dsn, "host", buf_text(&r->hosts));
     return true;
 }
@@ -211,14 +211,16 @@ static bool merge_ports(struct dsn_reader *r)
 {
     const char *own = buf_text(&r->host_ports), *all = dsn_get(r->dsn, "port"), *kept;
     struct buf merged = BUF_INIT(2 * DSN_MAX_BYTES);
+    bool too_long;
 
     if (own[strspn(own, ",")] == '\0' || (all && strchr(all, ',')))
         return true;
     put_ports(&merged, own, all);
+    too_long = merged.failed && !merged.no_memory;
     kept = merged.failed ? NULL : arena_strdup(r->arena, buf_text(&merged));
     buf_deinit(&merged);
     if (!kept)
-        return dsn_fail(r, NULL, "too many hosts, each with a port");
+        return dsn_fail(r, NULL, "%s", too_long ? "too many hosts" : DSN_NO_MEMORY);
     dsn_set(r->dsn, "port", kept);
     return true;
 }
@@ -233,7 +235,7 @@ static bool keep_hosts(struct dsn_reader *r)
     hosts = arena_strdup(r->arena, hosts);
     if (hosts)
         dsn_set(r->dsn, "host", hosts);
-    return hosts || dsn_fail(r, NULL, "out of memory");
+    return hosts || dsn_fail(r, NULL, DSN_NO_MEMORY);
 }
 
 static bool verifies(const struct dsn *dsn)

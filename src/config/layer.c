@@ -304,6 +304,8 @@ void read_dsn(const struct reader *r, const struct key *key, struct place at, co
         report_no_memory(r->report);
         layer->bad = true;
     } else if (!dsn_parse(text, scratch, &dsn, error, sizeof error)) {
+        if (strcmp(error, DSN_NO_MEMORY) == 0)
+            r->report->messages->no_memory = true; /* it is worth another try */
         refuse(&in, "%s", error);
     } else {
         const char *password = dsn_get(&dsn, "password");

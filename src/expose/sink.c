@@ -19,6 +19,7 @@ void sink_bounds(struct sink *k, const double *bounds, size_t n)
 {
     struct buf value = BUF_INIT(sizeof k->le.text[0] - 8);
     struct le_table *le = &k->le;
+    bool failed = false;
 
     *le = (struct le_table){.n = n};
     for (size_t i = 0; i < n; i++) {
@@ -26,13 +27,14 @@ void sink_bounds(struct sink *k, const double *bounds, size_t n)
         buf_add_double(&value, bounds[i]);
         if (!strpbrk(buf_text(&value), ".e"))
             buf_add_str(&value, ".0");
+        failed = failed || value.failed; /* which the next reset forgets */
         le->bounds[i] = bounds[i];
         le_table_add(le, i, &value);
     }
     buf_reset(&value);
     buf_add_str(&value, "+Inf");
     le_table_add(le, n, &value);
-    if (value.failed) {
+    if (failed || value.failed) {
         k->to->failed = true;
         le->n = 0; /* to be made anew */
     }

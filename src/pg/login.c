@@ -302,7 +302,7 @@ static bool turn_query(struct login *l)
 
         if (!result)
             return query_over(l);
-        if (is_out_of_memory(result)) {
+        if (!l->e.error.present && is_out_of_memory(result)) {
             PQclear(result);
             return step_fail_local(l, INTERNAL_MEMORY, "out of memory for an answer");
         }

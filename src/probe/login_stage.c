@@ -10,16 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* libpq knows no pins. Where there is one only, no other certificate can be meant, and the login is
- * held to what the inspect has just seen; with several, back ends may take turns. An expired one is
- * good under this sslmode, but libpq would not verify it. */
-static bool holds_pin(const struct server *s, const struct learned *learned)
-{
-    const struct judgement *j = &learned->memory.judgement;
-
-    return s->n_pins == 1 && j->pin == VERDICT_YES && j->dates == VERDICT_YES;
-}
-
 struct login *login_start(const struct login_start *start, enum internal_reason *reason, char *text,
                           size_t size)
 {
@@ -35,7 +25,7 @@ struct login *login_start(const struct login_start *start, enum internal_reason 
                                   .learn_keys = start->learn_keys,
                                   .sslpassword = &sslpassword,
                                   .bundle_path = start->host->bundle_path,
-                                  .pinned = holds_pin(s, learned),
+                                  .pinned = s->n_pins == 1 && learned->pinned,
                                   .plain_query = learned->plain_query,
                                   .anchors = start->full_bundle ? NULL : learned->anchors};
     struct login *login = NULL;

@@ -477,6 +477,11 @@ void learned_take(struct learned *learned, const struct probe *p)
         learned->scram_plus = o->channel_binding;
     pem_unref(learned->anchors);
     learned->anchors = pem_ref(o->anchors);
+    /* libpq knows no pins. Where there is one only, no other certificate can be meant, and a login
+     * is held to what this inspect has seen; with several, back ends may take turns. An expired one
+     * is good under this sslmode, but libpq would not verify it. */
+    learned->pinned = p->server->n_pins == 1 && o->judgement.pin == VERDICT_YES &&
+                      o->judgement.dates == VERDICT_YES;
 }
 
 void learned_forget(struct learned *learned)

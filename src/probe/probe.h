@@ -52,6 +52,7 @@ enum stage {
 struct learned {
     struct chain_memory memory;
     struct pem *anchors;                       /* of the latest good inspect */
+    bool pinned;                               /* and it held the only pin: so must logins */
     struct certificate_file *certificate_file; /* as last looked at */
     char address[64];                          /* that the latest inspect used */
     bool tls;                                  /* the leg that got in, for prefer and allow */

@@ -165,23 +165,22 @@ static struct chain *build_chain(X509 *leaf, STACK_OF(X509) * served, STACK_OF(X
 
 /* The certificates of the path that came from the trust store, as PEM: all of them, not only the
  * root, because libpq accepts no partial chain. */
-static struct pem *build_anchors(X509_STORE_CTX *ctx, int first)
+static bool build_anchors(X509_STORE_CTX *ctx, int first, struct pem **pem)
 {
     STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(ctx);
     BIO *bio = BIO_new(BIO_s_mem());
-    struct pem *pem = NULL;
     char *text;
     long n;
 
     if (!bio)
-        return NULL;
+        return false;
     for (int i = first; i < sk_X509_num(path); i++)
         PEM_write_bio_X509(bio, sk_X509_value(path, i));
     n = BIO_get_mem_data(bio, &text);
     if (n > 0)
-        pem = pem_new(text, (size_t)n);
+        *pem = pem_new(text, (size_t)n);
     BIO_free(bio);
-    return pem;
+    return n <= 0 || *pem;
 }
 
 enum verdict judge_pin(const struct server *server, const struct chain *chain)
@@ -220,6 +219,7 @@ bool judge_chain(X509_STORE_CTX *ctx, const struct server *server, const unsigne
     int64_t now_s = clock_realtime_ns() / NS_PER_S;
     struct verdicts v = {0};
     struct judgement *j = &memory->judgement;
+    bool anchored = true;
 
     chain_memory_deinit(memory);
     X509_STORE_CTX_set_app_data(ctx, &v);
@@ -238,10 +238,11 @@ bool judge_chain(X509_STORE_CTX *ctx, const struct server *server, const unsigne
     j->verify_code = v.chain_code ? v.chain_code : v.date_code;
     j->verify_depth = v.chain_code ? v.chain_depth : v.date_depth;
     if (v.chain_code == 0)
-        memory->anchors = build_anchors(ctx, X509_STORE_CTX_get_num_untrusted(ctx));
+        anchored = build_anchors(ctx, X509_STORE_CTX_get_num_untrusted(ctx), &memory->anchors);
     else if (v.chain_code == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT && v.chain_errors == 1)
-        memory->anchors = build_anchors(ctx, 0); /* nothing amiss but that it vouches for itself */
+        anchored = build_anchors(
+            ctx, 0, &memory->anchors); /* nothing amiss but that it vouches for itself */
     memory->judged_at_s = now_s;
     memory->valid_until_s = next_change(memory->chain, now_s);
-    return true;
+    return anchored;
 }

@@ -9,6 +9,7 @@
 
 #define DSN_MAX_BYTES   8192
 #define DSN_MAX_NOTICES 64
+#define DSN_NO_MEMORY   "out of memory" /* the error that says nothing of the string */
 
 struct arena;
 
