@@ -343,6 +343,8 @@ def test_commands_do_what_they_say(snippet, judge):
     calls, result = judge.shell.run(snippet)
     for wrong in ("command not found", "syntax error", "unbound variable", "bad substitution"):
         assert wrong not in result.stderr, result.stderr
+    missing = re.search(r"bash: line \d+: (?:build|packaging|tests)/.*: No such file or directory", result.stderr)
+    assert not missing, missing[0]
     assert calls
     for program, arguments in calls:
         judge.command(program, arguments, snippet.page)

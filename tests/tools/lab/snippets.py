@@ -58,6 +58,13 @@ def commands():
             yield Snippet(snippet.page, snippet.line, "sh", "\n".join(typed) + "\n")
 
 
+def scripts():
+    """What can be run in a clone without building it."""
+    for place in ("packaging", "tests"):
+        yield from (path.relative_to(ROOT) for path in (ROOT / place).rglob("*")
+                    if path.suffix in {".py", ".sh"} and path.stat().st_mode & 0o111)
+
+
 class Shell:
     """A directory that looks like a clone of the project, in which commands of a page are run."""
 
@@ -67,8 +74,7 @@ class Shell:
         self.calls.mkdir(parents=True)
         for name in programs:
             self._stand_in(directory / "bin" / name, name)
-        for script in ("packaging/quickstart.sh", "tests/run.sh", "tests/bench/bench.py", "tests/fuzz/campaign.py", "tests/fuzz/smoke.py",
-                       "build/dev/pgtls_docs", "build/fuzz/tests/fuzz/fuzz_dsn"):
+        for script in (*scripts(), "build/dev/pgtls_docs", "build/fuzz/tests/fuzz/fuzz_dsn"):
             self._stand_in(self.here / script)
         for place in ("alerts", "dashboards", "docs/examples"):  # copies: a page may edit in place
             shutil.copytree(ROOT / place, self.here / place)
