@@ -10,50 +10,29 @@
 #include <errno.h>
 #include <glob.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LOOK_NS    NS_PER_S
 #define ERROR_SIZE 512
 
 static const char special[] = "*?[";
 
-/* All of it, NUL-terminated, to be freed; NULL with the reason. */
-static char *read_file(const char *path, size_t *len, bool *no_memory, char *error, size_t size)
-{
-    int fd = file_open(path, CONFIG_MAX_BYTES, error, size);
-    char *text = fd >= 0 ? malloc(CONFIG_MAX_BYTES + 1) : NULL;
-    ssize_t n = text ? 1 : 0;
-
-    if (fd < 0)
-        return NULL;
-    for (*len = 0; n > 0 && *len<CONFIG_MAX_BYTES; *len += n> 0 ? (size_t)n : 0)
-        n = read(fd, text + *len, CONFIG_MAX_BYTES - *len);
-    close(fd);
-    if (text && n >= 0) {
-        text[*len] = '\0';
-        return text;
-    }
-    *no_memory = !text;
-    snprintf(error, size, "%s: %s", path, text ? strerror(errno) : "out of memory");
-    free(text);
-    return NULL;
-}
-
 static void read_document(struct look *look, struct document *document)
 {
-    char error[ERROR_SIZE] = "", *text;
-    bool no_memory = false;
-    size_t len = 0;
+    struct buf text = BUF_INIT(CONFIG_MAX_BYTES);
+    char error[ERROR_SIZE];
+    bool again;
 
     document->read = document->seen;
-    text = read_file(document->place, &len, &no_memory, error, sizeof error);
-    if (!text)
+    if (file_append(document->place, &text, error, sizeof error)) {
+        again = !look_take(look, document, buf_text(&text), text.len);
+    } else {
         look_failed(look, document, error);
-    if (text ? !look_take(look, document, text, len) : no_memory)
+        again = text.no_memory;
+    }
+    if (again)
         document->read = 0; /* the next look reads it again */
-    free(text);
+    buf_deinit(&text);
 }
 
 static void look_at(struct look *look, const char *path)

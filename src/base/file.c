@@ -4,6 +4,7 @@
 #include "pgtls/base/clock.h"
 #include "pgtls/base/sandbox.h"
 #include "pgtls/base/str.h"
+#include "pgtls/base/wipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define PIECE ((size_t)4096)
 
 static const struct {
     mode_t type;
@@ -86,6 +89,31 @@ int file_open(const char *path, size_t max, char *error, size_t size)
     if (fd >= 0)
         close(fd);
     return -1;
+}
+
+bool file_append(const char *path, struct buf *to, char *error, size_t size)
+{
+    size_t room = to->max - to->len;
+    int fd = file_open(path, room, error, size);
+    char piece[PIECE];
+    ssize_t n;
+
+    if (fd < 0)
+        return false;
+    do {
+        n = read(fd, piece, sizeof piece);
+        if (n > 0)
+            buf_add(to, piece, (size_t)n);
+    } while (!to->failed && (n > 0 || (n < 0 && errno == EINTR)));
+    if (n < 0)
+        fail_errno(path, error, size);
+    else if (to->no_memory)
+        snprintf(error, size, "%s: out of memory", path);
+    else if (to->failed) /* it grew meanwhile */
+        snprintf(error, size, "%s: longer than %zu bytes", path, room);
+    close(fd);
+    wipe_memory(piece, sizeof piece); /* a key, perhaps */
+    return n >= 0 && !to->failed;
 }
 
 static uint64_t hash_number(uint64_t hash, uint64_t number)

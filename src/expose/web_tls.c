@@ -13,14 +13,12 @@
 #include "web_priority.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PEM_MAX_BYTES ((size_t)1024 * 1024)
 #define SAN_MAX_BYTES 1024
@@ -43,26 +41,6 @@ static bool fail(const struct web_tls *tls, const struct web_pem *pem, const cha
     return false;
 }
 
-static bool read_file(const char *path, struct buf *to, char *error, size_t size)
-{
-    int fd = file_open(path, PEM_MAX_BYTES, error, size);
-    ssize_t n = -1;
-
-    if (fd < 0)
-        return false;
-    do {
-        if (!buf_reserve(to, 4096))
-            break;
-        n = read(fd, to->data + to->len, 4096);
-        to->len += n > 0 ? (size_t)n : 0;
-    } while (n > 0 || (n < 0 && errno == EINTR));
-    close(fd);
-    if (n == 0)
-        return true;
-    snprintf(error, size, "%s: cannot be read", path);
-    return false;
-}
-
 /* The PEM, wherever it stands. */
 static bool read_pem(const struct web_tls *tls, const struct web_pem *pem, struct buf *to,
                      char *error, size_t size)
@@ -73,7 +51,7 @@ static bool read_pem(const struct web_tls *tls, const struct web_pem *pem, struc
         buf_add_str(to, pem->text);
         return !to->failed || fail(tls, pem, "too long", error, size);
     }
-    return read_file(pem->path, to, why, sizeof why) || fail(tls, pem, why, error, size);
+    return file_append(pem->path, to, why, sizeof why) || fail(tls, pem, why, error, size);
 }
 
 static gnutls_datum_t datum_of(const struct buf *b)
