@@ -25,7 +25,7 @@ struct login *login_start(const struct login_start *start, enum internal_reason 
                                   .learn_keys = start->learn_keys,
                                   .sslpassword = &sslpassword,
                                   .bundle_path = start->host->bundle_path,
-                                  .pinned = s->n_pins == 1 && learned->pinned,
+                                  .pinned = learned->pinned,
                                   .plain_query = learned->plain_query,
                                   .anchors = start->full_bundle ? NULL : learned->anchors};
     struct login *login = NULL;

@@ -3,6 +3,7 @@ bounded; texts shown only escaped."""
 
 import pytest
 
+import misbehave
 from lab.exporter import endpoint_of, one_cluster
 
 # Behaviour → (phase, class, fault).
@@ -115,3 +116,23 @@ def test_what_a_server_says_is_shown_escaped(watched):
     assert "\x1b" not in daemon.log()
     raw = daemon.get("/health/database").body
     assert all(byte >= 0x20 or byte in b"\n\t" for byte in raw)
+
+
+def without_memory(c):
+    """Lets everybody in, and has an error for every query whose severity it leaves out; libpq prints no more of it
+    then than what it prints of its own lack of memory."""
+    c.up()
+    c.startup()
+    c.send(misbehave.AUTH_OK + misbehave.READY)
+    while c.client_message()[0] == b"Q":
+        c.send(misbehave.message(b"E", b"C53200\0Mout of memory\0\0") + misbehave.message(b"Z", b"I"))
+    c.drain_and_close()
+
+
+def test_a_server_without_memory_is_not_taken_for_us(lab, trust, exporter):
+    misbehave.BEHAVIOURS["without_memory"] = without_memory
+    daemon = exporter(one_cluster({"write": endpoint_of(lab.misbehave("without_memory"), user="u", dbname="d",
+                                                        sslrootcert=str(trust.root_file))}))
+    metrics = daemon.until(lambda m: m.value("pgtls_probes_total", 0, probe="login") >= 1)
+    assert metrics.labels("pgtls_fault_active")["fault"] == "server_out_of_resources"
+    assert metrics.value("pgtls_up") == 0 and metrics.sum("pgtls_probe_internal_errors_total") == 0

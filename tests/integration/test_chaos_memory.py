@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import socket
 import time
 
@@ -164,6 +165,34 @@ def test_a_reload_without_memory(watch, size):
     assert well(metrics)
     assert daemon.request("POST", "/-/reload", timeout=30).status == 200
     assert daemon.scrape().value("pgtls_config_last_reload_successful") == 1
+
+
+def test_nothing_is_built_of_files_of_which_one_was_not_read(exporter, tmp_path):
+    """A file that was renamed and cannot be read for want of memory: what discovery brings then does not take away
+    what stands in it."""
+    chaos, directory, targets = Chaos(tmp_path / "chaos"), tmp_path / "conf", tmp_path / "targets.json"
+    directory.mkdir()
+    moves = json.dumps(one_cluster({"e": {"host": "127.0.0.1", "port": 1}}, name="moves"))
+    (directory / "a.yml").write_text(moves)
+    targets.write_text("[]")
+    daemon = exporter({"discovery": [{"file_sd": {"files": [str(targets)], "refresh_interval": "1s"}}]},
+                      arguments=[f"--config.file={directory}"], environment=chaos.environment)
+
+    def clusters():
+        return {labels["pg_cluster"] for labels, _ in daemon.scrape().all("pgtls_up")}
+
+    wait_for(lambda: clusters() == {"moves"}, 20, "it to be watched")
+    chaos.set(fail_bytes=500_000)
+    (directory / "a.yml").unlink()
+    (directory / "b.yml").write_text(moves + "\n" + "# and much else\n" * 40_000)
+    assert daemon.request("POST", "/-/reload", timeout=30).status == 500
+    told = daemon.log().count("Configuration not loaded")
+    targets.write_text(json.dumps([{"targets": ["127.0.0.1:2"], "labels": {"pg_cluster": "found"}}]))
+    wait_for(lambda: daemon.log().count("Configuration not loaded") > told or clusters() != {"moves"}, 20,
+             "it to hear of the target")
+    assert clusters() == {"moves"}
+    chaos.set(fail_bytes=0)
+    wait_for(lambda: clusters() == {"moves", "found"}, 20, "both to be there")
 
 
 @pytest.mark.parametrize("at", [1, 3, 10, 30, 100, 300, 1000, 1700, 3000, 4500, 6000, 8000])
