@@ -4,11 +4,9 @@ an Alertmanager with the example configuration, and the webhook it calls.
 So that nobody waits, the rules' `for` and `keep_firing_for` are seconds here where they are minutes. Not so the
 error budget's: its windows are hours and days, of which an outage of seconds would be a large part here."""
 
-import http.server
 import json
 import re
 import subprocess
-import threading
 import time
 
 import pytest
@@ -16,6 +14,7 @@ import pytest
 from lab import process, servers
 from lab.exporter import Exporter
 from lab.servers import Alertmanager, Prometheus
+from lab.service import Service
 
 RULES = servers.ROOT / "alerts" / "pgtls.rules.yml"
 EXAMPLE = servers.ROOT / "docs" / "examples" / "alertmanager.yml"
@@ -24,33 +23,21 @@ SHARDS, CLUSTERS = 3, 30
 NOISE = {"PgtlsProbesSkipped", "PgtlsPhaseSlow", "PgtlsProbesStale"}
 
 
-class Webhook:
+class Webhook(Service):
     """Keeps what it is sent: (receiver, alert)."""
 
     def __init__(self):
-        received = self.received = []
+        super().__init__(self._keep)
+        self.received = []
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                received.extend((self.path.strip("/"), alert) for alert in body["alerts"])
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def _keep(self, handler):
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        self.received.extend((handler.path.strip("/"), alert) for alert in body["alerts"])
+        return 200, {}, b""
 
     def about(self, **labels):
         return [(receiver, alert) for receiver, alert in list(self.received)
                 if labels.items() <= alert["labels"].items()]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def quick_rules(directory):

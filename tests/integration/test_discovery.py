@@ -1,16 +1,14 @@
 """Discovery: targets that files and services tell come and go; a source that breaks keeps its last
 good list; nobody that stays loses anything."""
 
-import contextlib
-import http.server
 import json
 import os
-import threading
 import time
 
 import pytest
 from lab.exporter import QUICK, run
 from lab.process import wait_for
+from lab.service import Inventory
 
 BIG = 10_000
 SANITIZED = bool(os.environ.get("PGTLS_SANITIZE"))  # gives no memory back
@@ -35,47 +33,6 @@ def configuration(trust, discovery, **more):
 
 def endpoints(metrics):
     return {(labels["pg_cluster"], labels["pg_endpoint"]) for labels, _ in metrics.all("pgtls_probes_total", probe="inspect")}
-
-
-class Inventory:
-    """An HTTP service of targets. `answer` is (status, headers, body), or a function of the handler."""
-
-    def __init__(self, groups):
-        self.asked = []
-        self.tell(groups)
-        inventory = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                inventory.asked.append(dict(self.headers))
-                if callable(inventory.answer):
-                    with contextlib.suppress(OSError):
-                        inventory.answer(self)
-                    self.close_connection = True
-                    return
-                status, headers, body = inventory.answer
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/targets"
-
-    def tell(self, groups):
-        self.answer = 200, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(groups).encode()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture

@@ -2,53 +2,32 @@
 PgBouncer and by HAProxy, watched by an exporter and a Prometheus with the real rules. Roles swap, and
 nothing is raised while one primary remains."""
 
-import http.server
 import shutil
 import subprocess
-import threading
 
 import pytest
 
 from lab import process, servers
 from lab.exporter import Exporter, endpoint_of, one_cluster
+from lab.service import Service
 
 HBA = "host all all 127.0.0.0/8 trust\n"
 KEPT = "pgtls_endpoint_promise_kept"
 PRIMARY = {"write", "pooled", "balanced"}  # endpoints that promise to take writes
 
 
-class Switch:
+class Switch(Service):
     """What tells HAProxy whether to use a server, as Patroni's REST interface does."""
 
     def __init__(self, on):
-        self.on, self.asked = on, 0
-        switch = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_OPTIONS(self):  # what HAProxy asks with
-                self.send_response(200 if switch.on else 503)
-                self.end_headers()
-                switch.asked += 1
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_: None  # HAProxy reads no answer to its end
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
+        super().__init__(lambda _: (200 if self.on else 503, {}, b""))
+        self.on = on
 
     def turn(self, on):
         """Returns when HAProxy goes by it."""
         self.on = on
-        before = self.asked
-        process.wait_for(lambda: self.asked >= before + 3, 30, "HAProxy to ask")
-
-    def close(self):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        before = len(self.asked)
+        process.wait_for(lambda: len(self.asked) >= before + 3, 30, "HAProxy to ask")
 
 
 class Site:

@@ -1,14 +1,13 @@
 """docs/joins.md: every query of the page in a Prometheus that scrapes the exporter, and what
 postgres_exporter, pgbouncer_exporter and kube-state-metrics show, in the shape they show it."""
 
-import http.server
 import re
-import threading
 
 import pytest
 
 from lab import process, servers
 from lab.exporter import Exporter, endpoint_of, one_cluster
+from lab.service import Service
 
 PAGE = (servers.ROOT / "docs" / "joins.md").read_text()
 POD = "orders-0.orders.db.svc.cluster.local"
@@ -42,25 +41,11 @@ def queries():
 @pytest.fixture(scope="module")
 def others():
     """An HTTP server with a path for each of them."""
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = THEIRS[self.path.strip("/")].encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(handler):
+        return 200, {"Content-Type": "text/plain; version=0.0.4"}, THEIRS[handler.path.strip("/")].encode()
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with Service(answer) as service:
+        yield service.port
 
 
 @pytest.fixture(scope="module")

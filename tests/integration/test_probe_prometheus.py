@@ -1,16 +1,15 @@
 """/probe under real Prometheus servers: the configuration of the documentation, with a fixed list and
 with http_sd, and two servers that share out many targets."""
 
-import http.server
 import json
 import re
-import threading
 
 import pytest
 import yaml
 
 from lab.process import wait_for
 from lab.servers import ROOT, Prometheus
+from lab.service import Inventory
 
 TARGETS = 200
 DOCS = ROOT / "docs"
@@ -89,33 +88,6 @@ def test_the_configuration_of_the_documentation(lab, everywhere, daemon):
         units = prometheus.get("metadata", metric="pgtls_probe_phase_seconds")
         assert units["pgtls_probe_phase_seconds"][0]["type"] == "gauge"
         assert not complaints(prometheus)
-
-
-class Inventory:
-    """A service of http_sd, of a few lines."""
-
-    def __init__(self, groups):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                body = json.dumps(groups).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/postgresql"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def test_targets_of_a_service(lab, everywhere, daemon):

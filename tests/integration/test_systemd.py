@@ -3,7 +3,6 @@ of its own. Everything the pages promise of the units is tried there, in the ord
 
 import contextlib
 import crypt
-import http.server
 import json
 import re
 import resource
@@ -17,6 +16,7 @@ from lab import machine as lab_machine
 from lab.exporter import BINARY, QUICK, basic
 from lab.exposition import Metrics
 from lab.process import wait_for
+from lab.service import JSON, Service
 
 UNIT = "pgtls_exporter.service"
 SOCKET = "pgtls_exporter.socket"
@@ -142,24 +142,15 @@ def postgres(machine, trust):
 @pytest.fixture(scope="session")
 def inventory(machine):
     """A service of targets; its address."""
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = json.dumps([{"targets": ["localhost:5432"], "labels": {"pg_cluster": "by-http"}}]).encode()
-            self.send_response(200 if self.headers["Authorization"] == "Bearer of the inventory" else 401)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
+    def answer(handler):
+        known = handler.headers["Authorization"] == "Bearer of the inventory"
+        return (200 if known else 401), JSON, json.dumps(
+            [{"targets": ["localhost:5432"], "labels": {"pg_cluster": "by-http"}}]).encode()
 
     with machine.network():
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/targets"
-    server.shutdown()
-    server.server_close()
+        service = Service(answer)
+    with service:
+        yield f"{service.address}/targets"
 
 
 def configuration(inventory, **clusters):
