@@ -10,6 +10,7 @@ import pytest
 
 from lab.chaos import Chaos
 from lab.exporter import endpoint_of, one_cluster
+from lab.exposition import Metrics
 from lab.process import wait_for
 
 YEAR = 365 * 86400
@@ -26,7 +27,7 @@ def everything(trust, server):
     endpoints["named"] = {**endpoints["e0"], "host": "localhost", "sslmode": "verify-ca"}
     configuration = one_cluster(endpoints, {"sslrootcert": str(trust.root_file), "interval": "200ms"})
     configuration["modules"] = {"default": {"sslmode": "verify-full", "sslrootcert": str(trust.root_file),
-                                            "allow_targets": ["127.0.0.0/8"]}}
+                                            "allow_targets": ["127.0.0.0/8:*"]}}
     return configuration
 
 
@@ -39,12 +40,18 @@ def watch(lab, trust, exporter, tmp_path):
         daemon = exporter(everything(trust, server), environment=chaos.environment, **more)
         daemon.target = f"{server.address}:{server.port}"
         daemon.until(well, 30)
+        assert by_request(daemon) == 1
         return chaos, daemon
     return start
 
 
 def well(metrics):
     return metrics.sum("pgtls_up") == ENDPOINTS and metrics.sum("pgtls_session_up") == ENDPOINTS
+
+
+def by_request(daemon):
+    """What a probe that a scrape asks for comes to."""
+    return Metrics(daemon.get(f"/probe?target={daemon.target}").text).value("probe_success")
 
 
 def visit(daemon):
@@ -97,6 +104,7 @@ def test_allocations_that_fail(watch, which):
     reasons = {labels["reason"] for labels, _ in after.all("pgtls_probe_internal_errors_total")}
     assert reasons <= {"memory", "local_file"}, daemon.log()[-3000:]
     assert after.sum("pgtls_chain_verified") == ENDPOINTS
+    assert by_request(daemon) == 1
 
 
 def test_nothing_is_left_behind(watch):

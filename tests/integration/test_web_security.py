@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from lab import certs
 from lab.exporter import BINARY, Exporter, basic, run
@@ -225,6 +227,37 @@ def test_names_of_client_certificates(start, pki, sans, auth):
     assert {client for client in CLIENTS if connects(daemon, pki.context(client))} == {"named"}
 
 
+# A client's names by what they are; those of kinds that Go does not compare, or of which a C program may see less than
+# there is, allow nobody in.
+NAMED = {
+    "address": ["2001:db8::7"],
+    "mail": [x509.RFC822Name("ops@prom.example")],
+    "uri": [x509.UniformResourceIdentifier("spiffe://prom.example/scrape")],
+    "behind_others": [x509.RegisteredID(x509.ObjectIdentifier("1.2.3")), x509.DNSName("x." * 700 + "example"),
+                      "192.0.2.8", "prom.example"],
+}
+NOT_NAMED = {
+    "nowhere": [],
+    "cut_by_nul": [x509.DNSName("prom.example\0.evil.example")],
+    "uri_cut_by_nul": [x509.UniformResourceIdentifier("spiffe://prom.example/scrape\0/more")],
+    "longer": ["prom.example.evil.example", "2001:db8::70"],
+    "of_a_directory": [x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "prom.example")]))],
+    "of_another_kind": [x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), b"\x0c\x0cprom.example")],
+    "too_long": [x509.DNSName("x." * 700 + "example")],
+}
+
+
+@pytest.mark.parametrize("version", ["TLS12", "TLS13"])
+def test_names_of_every_kind(start, pki, version):
+    """The common name is no name of these; every certificate has the right one there."""
+    for name, names in {**NAMED, **NOT_NAMED}.items():
+        pki.authority.issue("prom.example", client=True, hosts=names).write(pki.directory, name)
+    daemon = start({"client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": str(pki.directory / "ca.crt"),
+                    "client_allowed_sans": ["prom.example", "ops@prom.example", "spiffe://prom.example/scrape",
+                                            "2001:db8::7"]}, context=pki.context(client="address"))
+    assert {name for name in [*NAMED, *NOT_NAMED] if connects(daemon, pki.context(name, VERSIONS[version]))} == set(NAMED)
+
+
 def test_no_name_is_allowed_when_the_list_is_empty(tmp_path, pki):
     web = tmp_path / "web.yml"
     web.write_text(json.dumps({"tls_server_config": {
@@ -435,7 +468,7 @@ def test_prometheus_scrapes_with_certificate_and_password(lab, start, pki):
 
 # --- socket activation ----------------------------------------------------------------------------
 
-def activated(tmp_path, sockets, count=None, pid="$$", arguments=()):
+def activated(tmp_path, sockets, count=None, pid="$$", flags="--web.systemd-socket"):
     """Started as systemd does it: the sockets as descriptors from 3 on, their number and the process
     they are meant for in the environment."""
     config = tmp_path / "pgtls.yml"
@@ -449,7 +482,7 @@ def activated(tmp_path, sockets, count=None, pid="$$", arguments=()):
         high.append(s.fileno() + 100)
     log = open(tmp_path / "activated.log", "ab")
     script = (f"exec {moves}; LISTEN_PID={pid} LISTEN_FDS={len(sockets) if count is None else count} "
-              f"exec {BINARY} --config.file={config} --web.systemd-socket {' '.join(arguments)}")
+              f"exec {BINARY} --config.file={config} {flags}")
     try:
         return subprocess.Popen(["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                 env=environment, pass_fds=high)
@@ -495,6 +528,54 @@ def test_sockets_that_are_not_there(tmp_path, change, words):
         finally:
             program.kill()
     assert words in (tmp_path / "activated.log").read_text()
+
+
+def datagram():
+    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    one.bind(("127.0.0.1", 0))
+    return one
+
+
+def silent():
+    """Bound, and nobody can connect: what systemd hands over of a unit without ListenStream=."""
+    one = socket.socket()
+    one.bind(("127.0.0.1", 0))
+    return one
+
+
+def packets():
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    one.bind("")
+    one.listen()
+    return one
+
+
+@pytest.mark.parametrize("other", [datagram, silent, packets, lambda: open(os.devnull, "rb")])
+def test_sockets_that_nobody_can_connect_to(tmp_path, other):
+    """One of them is enough not to start, and it is said which one."""
+    with socket.create_server(("127.0.0.1", 0)) as tcp, other() as bad:
+        program = activated(tmp_path, [tcp, bad])
+        try:
+            assert program.wait(30) == 1
+        finally:
+            program.kill()
+    log = (tmp_path / "activated.log").read_text()
+    assert "descriptor 4 that was handed over is no stream socket that listens" in log and "Accept=no" in log
+
+
+def test_sockets_that_are_not_asked_for(tmp_path):
+    """systemd has the address that the exporter wants for itself: it says what to do, but not to who starts it by hand."""
+    with socket.create_server(("127.0.0.1", 0)) as tcp:
+        for pid, hinted in (("$$", True), ("1", False), ("x", False)):
+            log = tmp_path / "activated.log"
+            log.write_text("")
+            program = activated(tmp_path, [tcp], pid=pid, flags=f"--web.listen-address=127.0.0.1:{tcp.getsockname()[1]}")
+            try:
+                assert program.wait(30) == 1
+            finally:
+                program.kill()
+            assert "Address already in use" in log.read_text()
+            assert ("served with --web.systemd-socket" in log.read_text()) == hinted, pid
 
 
 def test_sockets_and_addresses_exclude_each_other(tmp_path):

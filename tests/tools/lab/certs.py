@@ -52,7 +52,11 @@ class Credentials:
 
 
 def _names(hosts):
+    """Of hosts and addresses as people write them; a name of another kind is one already."""
     for host in hosts:
+        if isinstance(host, x509.GeneralName):
+            yield host
+            continue
         try:
             yield x509.IPAddress(ipaddress.ip_address(host))
         except ValueError:
