@@ -16,7 +16,7 @@ from lab.servers import ROOT
 NAME = "prometheus-pgtls-exporter"
 EPOCH = "1767225600"
 NOBODY = one_cluster({"write": {"host": "127.0.0.1", "port": 1}})
-# Of whom it is signed, a test cannot say; the licence's name is SPDX's, the manual is compressed.
+# Who signs it is not ours to say.
 KNOWN_TO_RPMLINT = {"no-signature"}
 
 
@@ -35,12 +35,13 @@ def copy_tree(to):
     run("cp", "-r", ROOT / ".git", to / ".git")
 
 
-def build(tree):
+def build(tree, host="here", **more):
     """Both packages, by the commands of the documentation. No cache of compilers: it remembers paths."""
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "CCACHE_DISABLE": "1"}
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "CCACHE_DISABLE": "1", **more}
     for command in (["cmake", "--preset", "release"], ["cmake", "--build", "--preset", "release", "-j2"],
                     ["cpack", "--preset", "release"]):
-        run(*command, cwd=tree, env=environment, timeout=500)
+        run("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', host, *command, cwd=tree, env=environment,
+            umask=0o022, timeout=500)
     (deb,) = (tree / "build" / "release").glob("*.deb")
     (rpm,) = (tree / "build" / "release").glob("*.rpm")
     return deb, rpm
@@ -60,12 +61,22 @@ def unpacked(packages, scratch):
 
 
 def test_built_elsewhere_they_are_the_same(packages, scratch):
+    """In another directory, later, on a machine of another name, in another place of the world."""
     tree = scratch / "packages" / "some" / "where" / "else"
     copy_tree(tree)
-    again = build(tree)
+    again = build(tree, "there", TZ="Asia/Kathmandu", LC_ALL="C", LANG="C", HOME=str(scratch), USER="somebody")
     for first, second in zip(packages, again):
         assert first.name == second.name
         assert first.read_bytes() == second.read_bytes(), f"{first.name} differs"
+
+
+def test_an_umask_shuts_nobody_out(packages, scratch):
+    """Of whoever builds them: the service's user has to get to its configuration."""
+    made = scratch / "packages" / "shut"
+    run("cpack", "--config", packages[0].parent / "CPackConfig.cmake", "-B", made, umask=0o077, timeout=200,
+        env={**os.environ, "SOURCE_DATE_EPOCH": EPOCH})
+    for first, list_it in zip(packages, (("dpkg-deb", "-c"), ("rpm", "-qp", "--dump"))):
+        assert run(*list_it, made / first.name) == run(*list_it, first)
 
 
 def test_lintian_has_nothing_to_say(packages):
@@ -87,6 +98,7 @@ def test_both_hold_the_same(packages, unpacked):
     rpm = files(run("rpm", "-qlp", packages[1]))
     deb = {"/" + str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if not path.is_dir()}
     assert deb <= rpm
+    assert all((unpacked / name[1:]).is_dir() for name in rpm - deb)
     for name in ("bin/pgtls_exporter", "lib/systemd/system/pgtls_exporter.service",
                  "lib/systemd/system/pgtls_exporter.socket", "share/man/man8/pgtls_exporter.8.gz",
                  "share/man/man5/pgtls_exporter.yml.5.gz", "share/bash-completion/completions/pgtls_exporter",
@@ -126,8 +138,9 @@ def clean_root(packages, scratch):
 
 
 def files_of(root):
+    """Directories, too."""
     return {str(path.relative_to(root)) for path in root.rglob("*")
-            if not path.is_dir() and "/lib/dpkg/" not in str(path) and "/log/" not in str(path)}
+            if "/lib/dpkg/" not in str(path) and "/log/" not in str(path)}
 
 
 def dpkg(root, *arguments):
