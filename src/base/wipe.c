@@ -49,6 +49,17 @@ __attribute__((noinline)) void wipe_registers(void)
 #endif
 }
 
+/* Deeper than a library goes that reads a key or answers a server. */
+#define STACK_BYTES ((size_t)32 * 1024)
+
+__attribute__((noinline)) void wipe_stack(void)
+{
+    char below[STACK_BYTES];
+
+    explicit_bzero(below, sizeof below);
+    wipe_registers();
+}
+
 void wipe_memory(void *memory, size_t n)
 {
     explicit_bzero(memory, n);

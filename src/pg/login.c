@@ -346,6 +346,7 @@ void login_work(struct login *l)
 
     library_enter(l->library);
     l->work.status = (int)PQconnectPoll(l->conn);
+    wipe_stack();
     library_leave();
     l->work.no_memory = tls_memory_failures() != failures;
     l->work.ended_ns = clock_monotonic_ns();
@@ -369,8 +370,12 @@ static bool step_libpq(struct login *l)
 {
     if (l->work.state == WORK_DONE)
         return after_work(l);
-    if (!l->querying)
-        return polled(l, PQconnectPoll(l->conn));
+    if (!l->querying) {
+        PostgresPollingStatusType status = PQconnectPoll(l->conn);
+
+        wipe_stack(); /* it may have had the password, or a key's passphrase, in hand */
+        return polled(l, status);
+    }
     return l->want == LOGIN_WANT_WRITE || turn_query(l);
 }
 

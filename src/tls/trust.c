@@ -273,6 +273,7 @@ static bool load_client_certificate(struct trust *t, const struct server *s,
         ok = fail(trouble, INTERNAL_LOCAL_FILE, "cannot load the client key", s->sslkey);
     SSL_CTX_set_default_passwd_cb_userdata(t->context, NULL);
     secret_wipe(&secret);
+    wipe_stack();
     if (ok) {
         certificate_facts(SSL_CTX_get0_certificate(t->context), &t->client_certificate);
         t->client_certificate.position = POSITION_CLIENT;

@@ -177,6 +177,11 @@ def test_it_is_installed_configured_run_and_purged(packages, clean_root, scratch
     dpkg(clean_root, "-P", NAME)
     assert secret.read_text() == "kept"
     secret.unlink()
+    assert files_of(clean_root) - before == {"etc/pgtls_exporter"}, "where it stood"
+
+    dpkg(clean_root, "-i", packages[0])
+    configuration.write_text("clusters: []")
+    dpkg(clean_root, "-P", NAME)
     assert files_of(clean_root) - before == set()
 
 

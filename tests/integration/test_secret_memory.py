@@ -40,7 +40,7 @@ def tried(planted):  # noqa: F811
     configuration = json.loads(daemon.file.read_text())
     configuration["defaults"].update(PEACE)
     for item in configuration["discovery"]:
-        item["http_sd"]["refresh_interval"] = "24h"
+        item["http_sd" if "http_sd" in item else "file_sd"]["refresh_interval"] = "24h"
     daemon.write(configuration)
     assert daemon.request("POST", "/-/reload", headers={"Authorization": basic(*daemon.authorization)}).status == 200
     daemon.until(lambda m: m.value("pgtls_probes_in_flight") == 0, 30)

@@ -121,6 +121,32 @@ static void test_registers(void **state)
 }
 #endif
 
+#if defined(__GLIBC__) && !defined(PGTLS_SANITIZED)
+#define DEEP_BYTES ((size_t)24 * 1024)
+
+static volatile uintptr_t deep_at;
+
+/* As a library does that forgets what it had on its stack: at the far end of it. */
+static __attribute__((noinline)) void leave_deep(void)
+{
+    volatile char deep[DEEP_BYTES];
+
+    for (size_t i = 0; i < SIZE; i++)
+        deep[i] = 'S';
+    deep_at = (uintptr_t)deep;
+}
+
+static void test_stack(void **state)
+{
+    (void)state;
+    leave_deep();
+    assert_true(left(deep_at, 0) > 0);
+    leave_deep();
+    wipe_stack();
+    assert_int_equal(left(deep_at, 0), 0);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +157,9 @@ int main(void)
 #endif
 #if defined(__x86_64__) && !defined(PGTLS_SANITIZED)
         cmocka_unit_test(test_registers),
+#endif
+#if defined(__GLIBC__) && !defined(PGTLS_SANITIZED)
+        cmocka_unit_test(test_stack),
 #endif
         cmocka_unit_test(test_environment),
     };

@@ -22,6 +22,11 @@ void wipe_pause(bool pause);
  * holds them, too. Where they are not known it does nothing. wipe_memory calls it. */
 void wipe_registers(void);
 
+/* Overwrites what calls that are over have left on this thread's stack, some 32 KiB deep, and what
+ * wipe_registers does. For behind libraries that are handed a secret: OpenSSL 3.0 leaves the
+ * passphrase of a private key there (epki2pki_decode). */
+void wipe_stack(void);
+
 /* Moves a word of the command line out of what the kernel shows as /proc/PID/cmdline, where x's of
  * its length take its place. The caller frees it; NULL, and the word as it was, without memory. */
 char *wipe_argument(char *word);
