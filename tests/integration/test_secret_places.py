@@ -16,8 +16,8 @@ from lab import memory
 from lab.exporter import BINARY, basic, endpoint_of
 from lab.process import clean_environment
 from lab.servers import ROOT
+from lab.service import Inventory
 from misbehave import BEHAVIOURS
-from test_discovery import Inventory
 from test_web_security import hashed
 
 SHORT = {"interval": "1s", "timeout": "1s", "login": {"interval": "1s"}}
