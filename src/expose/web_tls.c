@@ -23,6 +23,9 @@
 #define PEM_MAX_BYTES ((size_t)1024 * 1024)
 #define SAN_MAX_BYTES 1024
 
+/* More than a handshake takes. */
+#define HANDSHAKE_BYTES ((size_t)256 * 1024)
+
 struct web_tls {
     const struct web_config *config;
     gnutls_certificate_credentials_t credentials;
@@ -205,11 +208,25 @@ static bool is_13(gnutls_session_t session)
     return gnutls_protocol_get_version(session) == GNUTLS_TLS1_3;
 }
 
+/* What GnuTLS computes with and writes ASN.1 by does not survive an allocation that fails: GMP ends
+ * the program, libtasn1 writes through a null pointer. So as much as they may take is asked for
+ * before they begin. */
+static bool has_memory(void)
+{
+    void *volatile room = malloc(HANDSHAKE_BYTES);
+    bool has = room != NULL;
+
+    free(room);
+    return has;
+}
+
 static int on_client_hello(gnutls_session_t session)
 {
     const struct web_tls *tls = tls_of(session);
     gnutls_priority_t priority = is_13(session) ? tls->only_13 : tls->before_13;
 
+    if (!has_memory())
+        return GNUTLS_E_MEMORY_ERROR;
     if (!priority)
         return GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
     return gnutls_priority_set(session, priority);

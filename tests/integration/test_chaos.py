@@ -7,6 +7,7 @@ import re
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -203,11 +204,18 @@ def answered(daemon):
 
 
 # Memory -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("what", ["descriptors", *([] if SANITIZED else ["address_space"])])
-def test_nothing_more_to_be_had(what, good, exporter):
+def test_nothing_more_to_be_had(what, tls, good, trust, exporter, tmp_path):
     """None of it is blamed on a server, and all is well when there is some again."""
     endpoints, defaults = good
-    daemon = exporter(one_cluster(endpoints, defaults))
+    more = {}
+    if tls:
+        cert, key = trust.root.issue().write(tmp_path, "web")
+        (tmp_path / "web.yml").write_text(f"tls_server_config: {{cert_file: {cert}, key_file: {key}}}\n")
+        more = {"arguments": [f"--web.config.file={tmp_path / 'web.yml'}"],
+                "tls": ssl.create_default_context(cafile=trust.root_file)}
+    daemon = exporter(one_cluster(endpoints, defaults), **more)
     daemon.settled()
     limit = resource.RLIMIT_NOFILE if what == "descriptors" else resource.RLIMIT_AS
     before = resource.prlimit(daemon.pid, limit)

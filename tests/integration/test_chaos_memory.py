@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import socket
+import ssl
 import time
 
 import pytest
@@ -12,6 +13,8 @@ from lab.chaos import Chaos
 from lab.exporter import endpoint_of, one_cluster
 from lab.exposition import Metrics
 from lab.process import wait_for
+from lab.service import Inventory
+from test_web_security import hashed
 
 YEAR = 365 * 86400
 DAY = 86400
@@ -238,3 +241,71 @@ def test_the_wall_clock_steps(watch):
     assert after.sum("pgtls_state_seconds_total") - before.sum("pgtls_state_seconds_total") < 4 * 120
     assert after.sum("pgtls_probe_failures_total", **{"class": "unavailable"}) == 0
     assert 0 <= after.sum("pgtls_phase_duration_seconds_sum") < 60
+
+
+# What is ours besides: HTTPS, the log, discovery ----------------------------------------------------
+@pytest.mark.parametrize("which", [{"fail_every": 1}, {"fail_bytes": 1024}, {"fail_bytes": 1 << 17}],
+                         ids=lambda which: "-".join(f"{name}-{value}" for name, value in which.items()))
+def test_https_and_the_log_without_memory(lab, trust, exporter, tmp_path, which):
+    """A handshake for which there is no memory does not begin; a line of the log is whole, or lost and counted."""
+    chaos, server, web = Chaos(tmp_path / "chaos"), lab.postgres(), trust.root.issue()
+    cert, key = web.write(tmp_path, "web")
+    (tmp_path / "web.yml").write_text(json.dumps({
+        "tls_server_config": {"cert_file": str(cert), "key_file": str(key)},
+        "basic_auth_users": {"prom": hashed("scraping")}}))
+    daemon = exporter(everything(trust, server), environment=chaos.environment, log_level="debug",
+                      arguments=[f"--web.config.file={tmp_path / 'web.yml'}"],
+                      tls=ssl.create_default_context(cafile=trust.root_file), authorization=("prom", "scraping"))
+    daemon.target = f"{server.address}:{server.port}"
+    daemon.until(well, 30)
+    chaos.set(**which)
+    refused, end = 0, time.monotonic() + 3
+    while time.monotonic() < end:
+        visit(daemon)
+        with contextlib.suppress(http.client.HTTPException):
+            try:
+                daemon.get("/-/healthy")
+            except OSError:
+                refused += 1
+    chaos.set(**dict.fromkeys(which, 0))
+    assert daemon.program.running(), daemon.log()[-6000:]
+    assert chaos.get("failed") > 20 and refused > 3
+    after = daemon.until(well, 60, "all to be up again")
+    assert not [value for _, value in after.all("pgtls_probe_failures_total") if value]
+    assert (after.value("pgtls_log_lines_lost_total") > 0) == (which.get("fail_bytes", 0) <= 1024)
+    assert {line.partition("=")[0] for line in daemon.log().splitlines()} == {"time"}, "lines are whole, or are not there"
+
+
+def test_discovery_without_memory(exporter, tmp_path):
+    """Lists that cannot be read for want of it are tried again; what they said before stays in force."""
+    chaos, targets = Chaos(tmp_path / "chaos"), tmp_path / "targets.json"
+
+    def listed(port):
+        return [{"targets": [f"127.0.0.1:{port}"]}]
+
+    with Inventory(listed(1)) as inventory:
+        targets.write_text(json.dumps(listed(2)))
+        daemon = exporter({"discovery": [
+            {"http_sd": {"url": inventory.url, "refresh_interval": "1s"}, "cluster": "http"},
+            {"file_sd": {"files": [str(targets)], "refresh_interval": "1s"}, "cluster": "file"}]},
+            environment=chaos.environment)
+
+        def servers():
+            return {(labels["pg_cluster"], labels["server"]) for labels, _ in daemon.scrape().all("pgtls_probe_interval_seconds")}
+
+        before = {("http", "127.0.0.1:1"), ("file", "127.0.0.1:2")}
+        wait_for(lambda: servers() == before, 20, "both lists")
+        for which in ({"fail_every": 1}, {"fail_bytes": 4096}):
+            asked, failed = len(inventory.asked), chaos.get("failed")
+            inventory.tell(listed(3))
+            targets.write_text(json.dumps(listed(4)))
+            chaos.set(**which)
+            time.sleep(4)
+            chaos.set(**dict.fromkeys(which, 0))
+            assert daemon.program.running(), daemon.log()[-6000:]
+            assert chaos.get("failed") > failed
+            wait_for(lambda: servers() == {("http", "127.0.0.1:3"), ("file", "127.0.0.1:4")}, 20, "what they say now")
+            inventory.tell(listed(1))
+            targets.write_text(json.dumps(listed(2)))
+            wait_for(lambda: servers() == before, 20, "what they said before")
+            assert len(inventory.asked) > asked

@@ -38,16 +38,24 @@ def findings(check, files):
 
 
 class PromisedTests(unittest.TestCase):
-    FILES = {"tests/integration/test_a.py": "def test_one(lab):\n", "tests/unit/test_b.c": "static void test_two(void **state)\n"}
+    FILES = {"tests/integration/test_a.py": "def test_one(lab):\n", "tests/unit/test_b.c": "static void test_two(void **state)\n",
+             "tests/integration/test_d.py": "def test_one(lab):\n", "tests/unit/CMakeLists.txt": "unit_test(b)\n",
+             "tests/integration/CMakeLists.txt": "if(ROOT)\n  integration_test(a PLAIN)\nendif()\n"}
+    GOOD = "`test_a.py::test_one` `test_b.c::test_two` `test_a.py`"
 
-    def found(self, page):
-        return findings(promised_tests.check, {"docs/security.md": page, **self.FILES})
+    def found(self, row, other=""):
+        page = f"## How it is tested\n\n| what | tests |\n|---|---|\n| good | {self.GOOD} |\n| this | {row} |\n\n## More\n"
+        return findings(promised_tests.check, {"docs/security.md": page, "docs/other.md": other, **self.FILES})
 
     def test_named_tests(self):
-        self.assertEqual(self.found("`test_a.py::test_one` `test_b.c::test_two`"), [])
+        self.assertEqual(self.found(self.GOOD), [])
+        self.assertEqual(len(findings(promised_tests.check, {"docs/security.md": self.GOOD, **self.FILES})), 1)
         for page, word in (("nothing", "names no test"), ("`test_c.py::test_one`", "no test_c.py"),
-                           ("`test_a.py::test_two`", "no test_two"), ("`test_b.c::test_one`", "no test_one")):
+                           ("`test_a.py::test_two`", "no test_two"), ("`test_b.c::test_one`", "no test_one"),
+                           ("`test_d.py::test_one`", "is not run"), ("`test_d.py`", "is not run")):
             self.assertEqual([word in finding for finding in self.found(page)], [True], page)
+            if page != "nothing":
+                self.assertEqual([word in finding for finding in self.found(self.GOOD, page)], [True], page)
 
 
 class SourceLints(unittest.TestCase):
