@@ -1,10 +1,12 @@
 """Discovery by the DNS: SRV records, and every address of a name as a server of its own."""
 
 import contextlib
+import time
 
 import pytest
-from lab.dns import NXDOMAIN, SERVFAIL, Dns, asking
+from lab.dns import NXDOMAIN, SERVFAIL, SRV, A, Dns, asking
 from lab.exporter import QUICK, one_cluster
+from lab.process import wait_for
 
 
 @pytest.fixture
@@ -74,3 +76,39 @@ def test_a_name_that_never_resolves_is_a_server_that_says_so(named):
     metrics = daemon.settled()
     assert servers(metrics) == {"nosuch.test:5432"}
     assert metrics.labels("pgtls_fault_active")["fault"] == "dns_not_found"
+
+
+def test_a_dns_that_never_answers(named):
+    """It is waited for for a while and no longer; and not at all when nobody wants to know any more: neither by the
+    reload that says so, nor at the end."""
+    calm = one_cluster({"write": {"host": "127.0.0.1", "port": 1}})
+    dns, daemon = named({}, calm)
+
+    def ask(host):
+        """Of a name that was not asked for before; returns once both are in flight."""
+        records = f"_postgresql._tcp.{host}"
+        dns.zone.update({records: "silent", host: "silent"})
+        daemon.write({**one_cluster({"write": {"host": "127.0.0.1", "port": 1}, "read": {"host": host, "resolve": "all"}}),
+                      "discovery": [{"dns_sd": {"names": [records], "refresh_interval": "1s"}, "cluster": "db"}]})
+        daemon.reload()
+        wait_for(lambda: all(key in dns.questions for key in ((records, SRV), (host, A))), 10, "both to be asked for")
+        return records
+
+    def forget():
+        daemon.write(calm)
+        daemon.reload()
+        daemon.until(lambda m: not m.all("pgtls_discovery_good") and servers(m) == {"127.0.0.1:1"}, 10, "them to be gone")
+
+    records = ask("one.test")
+    for kind, source in (("dns_sd", records), ("resolve", "one.test")):
+        daemon.until(lambda m, k=kind: m.value("pgtls_discovery_failures_total", 0, kind=k) >= 1, 20, kind)
+        assert f'kind={kind} source={source} error="the DNS did not answer in time"' in daemon.log()
+    assert daemon.scrape().value("pgtls_discovery_good", kind="dns_sd") == 0
+    forget()
+    records = ask("two.test")
+    forget()
+    dns.zone.update({records: [("three.test", 1)], "two.test": ["127.0.0.9"]})  # asked once more, it does answer
+    time.sleep(1.5)
+    assert servers(daemon.scrape()) == {"127.0.0.1:1"}
+    ask("four.test")
+    assert daemon.stop() == 0

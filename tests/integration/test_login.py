@@ -142,6 +142,24 @@ def test_a_standby_is_told_from_a_primary(lab, trust, exporter):
     assert daemon.settled().value("pgtls_in_recovery") == 0
 
 
+def test_the_console_of_pgbouncer(lab, trust, exporter):
+    """It knows SHOW and no SELECT: who has nothing else to log in to is up all the same, and so is a session there."""
+    pooler = lab.new_pgbouncer(settings={"admin_users": "u_trust"})
+    daemon = exporter(one_cluster({"write": endpoint_of(
+        pooler, user="u_trust", dbname="pgbouncer", sslrootcert=str(trust.root_file), promise={"pooled": True},
+        session=[{"idle": "1s"}])}))
+    metrics = daemon.until(lambda m: m.value("pgtls_up") == 1 and m.value("pgtls_session_up") == 1)
+    assert metrics.value("pgtls_promise_kept", promise="pooled") == 1
+    info = metrics.labels("pgtls_server_info")
+    assert info["pooler"] == "true" and info["server_version"].endswith("/bouncer")
+    assert metrics.value("pgtls_in_recovery") is None
+    time.sleep(2.5)  # twice its check
+    metrics = daemon.scrape()
+    assert metrics.value("pgtls_session_up") == 1 and metrics.sum("pgtls_session_drops_total") == 0
+    assert metrics.sum("pgtls_probe_failures_total") == 0
+    assert "syntax error" not in pooler.log() and "invalid command" not in pooler.log()
+
+
 def test_several_hosts_make_several_servers(lab, trust, exporter):
     one, two = lab.postgres(), lab.postgres(18)
     dsn = (f"host=localhost,localhost hostaddr=127.0.0.1,127.0.0.1 port={one.port},{two.port} user=u_trust "

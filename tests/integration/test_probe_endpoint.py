@@ -88,6 +88,18 @@ def test_a_module_without_a_user_ends_after_tls(lab, daemon):
     assert phases == {"tcp", "ssl_request", "tls"}
 
 
+@pytest.mark.parametrize("sslmode, phases", [("prefer", {"tcp", "ssl_request"}), ("disable", {"tcp"})])
+def test_a_module_without_a_user_ends_in_clear_where_that_will_do(lab, exporter, sslmode, phases):
+    """Nothing is left to ask of a server without TLS then. The module says the port."""
+    server = lab.misbehave("answer_n")
+    one = exporter({"modules": {"default": {"sslmode": sslmode, "port": server.port, "allow_targets": [LOOPBACK],
+                                            **PATIENCE}}})
+    metrics = metrics_of(probe(one, server.address))
+    assert metrics.value("probe_success") == 1
+    assert {labels["phase"] for labels, _ in metrics.all("pgtls_probe_phase_seconds")} == phases
+    assert "startup" not in server.tally
+
+
 @pytest.mark.parametrize("module, fault", [
     ("wrong_ca", "server_cert_untrusted"), ("no_entry", "hba_no_entry_ssl"), ("standby", None), ("refused", None)])
 def test_verdicts_are_those_of_the_daemon(lab, daemon, module, fault):
@@ -268,6 +280,27 @@ def test_limits_refuse_and_do_not_queue(lab, exporter):
     assert counted.value("pgtls_probe_requests_total", outcome="busy") == 2
     assert counted.value("pgtls_probe_requests_total", outcome="failure") == 4
     assert counted.value("pgtls_probe_requests_total", outcome="success") == 1
+
+
+def test_new_connections_per_second_are_limited_too(lab, trust, exporter):
+    """A probe with a login makes two of them. Without room for the second one, what the first has found is not told."""
+    server = lab.postgres()
+    tls = {"sslmode": "verify-full", "sslrootcert": str(trust.root_file), "allow_targets": [LOOPBACK], **PATIENCE}
+    one = exporter({"modules": {"default": tls, "login": {**tls, "user": "u_trust", "dbname": "app"}},
+                    "limits": {"connections_per_second": 1}})
+    full = "the limit of new connections per second is reached"
+
+    def refused(module, begin):
+        answer = probe(one, at(server), module)
+        return answer.status == 503 and answer.text.startswith(begin + full) and "probe_success" not in answer.text
+
+    def after_a_second(told):
+        time.sleep(1.1)
+        return told()
+    wait_for(lambda: after_a_second(lambda: refused("login", 'module "login": ')), 20, "a login to be refused")
+    wait_for(lambda: refused("default", ""), 20, "an inspect to be refused")
+    wait_for(lambda: probe(one, at(server)).status == 200, 20, "a second to pass")
+    assert one.scrape().value("pgtls_probes_in_flight") == 0
 
 
 # --- what it leaves behind -----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from lab import servers
 from lab.exporter import endpoint_of, one_cluster
 from lab.process import wait_for
 from lab.relay import Firewall
+from test_secrets import stored_password
 
 HBA = "host all all 127.0.0.0/8 trust\n"
 UP, DROPS = "pgtls_session_up", "pgtls_session_drops_total"
@@ -319,3 +320,66 @@ def test_a_session_that_cannot_open_says_why_once_per_reason(lab, postgres, trus
     assert 'level=INFO' in lines()[3] and 'msg="Session is open again"' in lines()[3]
     opened(daemon)
     assert len(lines()) == 4
+
+
+# --- logins that take a thread of their own -------------------------------------------------------------
+
+# Iterations of SCRAM: about a second's work, and just more than is done at once.
+SLOW, SLOWISH = (200_000 if os.environ.get("PGTLS_SANITIZE") else 1_000_000), 20_000
+
+
+@pytest.fixture
+def slow(lab):
+    """A server that makes clients of these roles compute."""
+    def make():
+        server = lab.new_postgres(
+            hba="host all postgres 127.0.0.0/8 trust\nhost all slow,slowish 127.0.0.0/8 scram-sha-256\n",
+            client_ca=None, roles=False, settings={"log_connections": "on"})
+        server.sql("; ".join(f"create role {name} login password '{stored_password('dear', iterations)}'"
+                             for name, iterations in (("slow", SLOW), ("slowish", SLOWISH))))
+        return server
+    return lab.shared("slow sessions", make)
+
+
+def slow_login(trust, role, **more):
+    return {"user": role, "password": "dear", "dbname": "postgres", "sslrootcert": str(trust.root_file),
+            "application_name": "sessions", "login": {"interval": "1h"}, **more}
+
+
+@pytest.mark.parametrize("how", ["reload", "end"])
+def test_a_session_that_still_computes_its_login(slow, trust, exporter, how):
+    """On another thread, which is at it when nobody wants the session any more: its login is over with what it computes."""
+    more = slow_login(trust, "slow", interval="1h")
+    daemon = exporter(one_cluster({"write": endpoint_of(slow, session=[{"idle": "1s"}])}, more))
+    opened(daemon)
+    wait_for(lambda: len(backends(slow)) == 1, 5, "the session")
+    slow.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'slow'")
+    came = slow.log().count("connection received")
+    assert drops(dropped(daemon)) == {"server_message": 1}
+    told = len(slow.log())
+    wait_for(lambda: slow.log().count("connection received") > came, 10, "the next attempt")
+    if how == "reload":
+        daemon.write(one_cluster({"write": endpoint_of(slow)}, more))
+        daemon.reload()
+        daemon.until(lambda m: not m.all(DROPS), what="the session to be gone")
+        time.sleep(1.5)  # when it is done
+        assert daemon.scrape().value("pgtls_up") == 1
+    assert daemon.stop() == 0
+    wait_for(lambda: backends(slow) == [], 5, "nobody to be left")
+    assert " ERROR: " not in slow.log()[told:] and " FATAL: " not in slow.log()[told:]
+
+
+def test_sessions_are_within_the_limits(slow, trust, exporter):
+    """One connection at a time is begun at an address: sessions wait for others, who wait for them, and all get in."""
+    endpoints = {f"e{i}": endpoint_of(slow, session=[{"idle": "1h"}, {"idle": "1h", "name": "second"}]) for i in range(4)}
+    configuration = one_cluster(endpoints, slow_login(trust, "slowish", login={"interval": "1s"}))
+    configuration["limits"] = {"in_flight_per_address": 1}
+    daemon = exporter(configuration, workers=1)
+    metrics = daemon.until(lambda m: m.sum(UP) == 8 and m.sum("pgtls_up") == 4, 40)
+    slow.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'slowish'")
+    after = daemon.until(lambda m: m.sum(DROPS) >= 8 and m.sum(UP) == 8 and m.sum("pgtls_up") == 4, 40)
+    for kind in ("inspect", "login"):
+        count = {labels["pg_endpoint"]: value for labels, value in metrics.all("pgtls_probes_total", probe=kind)}
+        daemon.until(lambda m, c=count, k=kind: all(value > c[labels["pg_endpoint"]] for labels, value in
+                                                    m.all("pgtls_probes_total", probe=k)), 30, f"each {kind} to go on")
+    assert after.sum("pgtls_probe_internal_errors_total") == 0
