@@ -12,6 +12,7 @@ import re
 import stat
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,11 @@ from lab.servers import PEERS, ROOT, MissingServer
 BUILD = ROOT / "packaging" / "container" / "build.sh"
 MODULES = PEERS / "packaging"
 DOCUMENTS = "usr/share/doc/pgtls_exporter"
-LESSER = {"libmicrohttpd.so.12", "libgnutls.so.30", "libcrypt.so.1"}  # LGPL: to be replaceable, so dynamic
+# LGPL: to be replaceable, so dynamic; those that the program calls, and what they bring along.
+LESSER = {"libmicrohttpd.so.12", "libgnutls.so.30", "libcrypt.so.1", "libseccomp.so.2"}
+BROUGHT = {"libgmp.so.10", "libnettle.so.8", "libhogweed.so.6", "libidn2.so.0", "libunistring.so.2", "libtasn1.so.6"}
+OURS = {"etc/passwd", "etc/group", "etc/nsswitch.conf", *(f"usr/share/doc/pgtls_exporter/{name}" for name in (
+    "sbom.cdx.json", "THIRD-PARTY", "LICENSE"))}  # written by rootfs.py, no software
 LIMIT = 25 * 1024 * 1024
 LOOSE = stat.S_ISUID | stat.S_ISGID | stat.S_IWGRP | stat.S_IWOTH
 EPOCH = "1767225600"
@@ -115,7 +120,11 @@ def test_lesser_licences_are_linked_dynamically(root):
     linked = subprocess.run(["objdump", "-p", root / "usr/bin/pgtls_exporter"], text=True, capture_output=True,
                             check=True).stdout
     assert LESSER <= set(re.findall(r"NEEDED +(\S+)", linked))
-    assert LESSER <= {path.name for path in libraries(root).values()}
+    assert LESSER | BROUGHT <= {path.name for path in libraries(root).values()}
+    wanted = subprocess.run(["objdump", "-T", root / "usr/bin/pgtls_exporter"], text=True, capture_output=True,
+                            check=True).stdout
+    assert {"MHD_start_daemon", "gnutls_priority_set", "crypt_r", "seccomp_init"} <= set(
+        re.findall(r"\*UND\*.* (\w+)$", wanted, re.MULTILINE)), "taken from there"
 
 
 def test_authorities_are_those_of_the_package(root):
@@ -172,10 +181,22 @@ def test_the_inventory_and_the_notices_have_all_that_is_there(bill, root):
         for file in package["components"]:
             listed[file["name"]] = file["hashes"][0]["content"]
     assert listed.keys() == libraries(root).keys() | {"/etc/ssl/certs/ca-certificates.crt"}
+    program = bill["metadata"]["component"]
+    listed["/usr/bin/pgtls_exporter"] = program["hashes"][0]["content"]
     for name, digest in listed.items():
         assert hashlib.sha256((root / name[1:]).read_bytes()).hexdigest() == digest, name
-    for text in ("GNU LESSER GENERAL PUBLIC LICENSE", "Apache License", "OpenSSL", "libmicrohttpd"):
-        assert text in notices
+    held = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and not path.is_symlink()}
+    assert held - {name[1:] for name in listed} == OURS
+    assert bill["dependencies"] == [{"ref": program["bom-ref"],
+                                     "dependsOn": [package["bom-ref"] for package in bill["components"]]}]
+    # Debian names the common licences by where it has them; here their text has to be.
+    sections = notices.split(f"\n{'=' * 78}\n")
+    named = set(re.findall(r"/usr/share/common-licenses/([\w.+-]*\w)", "".join(sections)))
+    texts = {Path(section.partition("\n")[0]).name: section for section in sections[1:]
+             if section.startswith("/usr/share/common-licenses/")}
+    assert named <= texts.keys() and {"LGPL-2.1", "LGPL-3", "GPL-2", "GPL-3"} <= texts.keys()
+    assert "GNU LESSER GENERAL PUBLIC LICENSE\n                       Version 2.1, February 1999" in texts["LGPL-2.1"]
+    assert all(len(text) > 2000 for name, text in texts.items() if name != "BSD"), "whole"
     assert (root / DOCUMENTS / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
