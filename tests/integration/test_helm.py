@@ -107,6 +107,24 @@ def test_it_makes_what_is_asked_for(small, everything):
         assert one["metadata"]["labels"]["example.com/owner"] == "databases"
 
 
+SWITCHES = {"networkPolicy": "NetworkPolicy", "serviceMonitor": "ServiceMonitor", "probe": "Probe",
+            "prometheusRule": "PrometheusRule", "dashboards": "ConfigMap"}
+
+
+def test_each_part_comes_and_goes_by_itself(helm, tmp_path):
+    """Every switch that there is, on and off: it makes its own objects, and those are good without the others."""
+    assert {name for name, value in VALUES.items() if isinstance(value, dict) and "enabled" in value} == SWITCHES.keys()
+    made = []
+    for name, kind in SWITCHES.items():
+        on, off = (helm.render({**SMALL, name: {**EVERYTHING.get(name, {}), "enabled": state}}) for state in (True, False))
+        assert {one for one in kinds(on) if kinds(on).count(one) > kinds(off).count(one)} == {kind}, name
+        assert set(kinds(off)) >= {"ConfigMap", "Deployment", "Service"}
+        other = helm.render({**EVERYTHING, name: {"enabled": False}})
+        assert kinds(other).count(kind) == (1 if kind == "ConfigMap" else 0)
+        made += [*on, *off, *other]
+    assert kubernetes.problems(made, tmp_path / "parts") == ""
+
+
 def test_alerts_and_dashboards_are_those_that_are_shipped(everything):
     text = (ROOT / "alerts" / "pgtls.rules.yml").read_text()
     text = text.replace("https://pgtls-exporter.example", "https://docs.example.com/pgtls")
@@ -126,6 +144,7 @@ def test_alerts_and_dashboards_are_those_that_are_shipped(everything):
 def test_its_pod_has_no_more_privilege_than_the_plain_one(which, request):
     pod = only(request.getfixturevalue(which), "Deployment")["spec"]["template"]["spec"]
     plain = kubernetes.pod_of(kubernetes.load(EXAMPLES / "exporter.yml"), "Deployment")["spec"]
+    assert kubernetes.more_than_restricted(pod) == []
     assert pod["securityContext"] == plain["securityContext"]
     assert pod["automountServiceAccountToken"] is False
     (container,), (other,) = pod["containers"], plain["containers"]
@@ -206,6 +225,12 @@ def test_the_image_is_this_version(small, everything):
     ({**SMALL, "secrets": [{"name": "orders", "directory": "../orders"}]}, "secrets.0.directory"),
     ({**SMALL, "extraArgs": ["--config.file=/tmp/other.yml"]}, "extraArgs.0"),
     ({**SMALL, "networkPolicy": {"from": []}}, "networkPolicy.from"),
+    ({**SMALL, "networkPolicy": {"enabled": "no"}}, "networkPolicy.enabled"),
+    ({**SMALL, "service": {"port": 65536}}, "service.port"),
+    ({**SMALL, "image": {"pullPolicy": "Sometimes"}}, "image.pullPolicy"),
+    ({**SMALL, "dashboards": {"labels": {"grafana_dashboard": 1}}}, "dashboards.labels.grafana_dashboard"),
+    ({**SMALL, "prometheusRule": {"docsUrl": "docs"}}, "prometheusRule.docsUrl"),
+    ({**SMALL, "existingConfigMap": "../other"}, "existingConfigMap"),
     ({**SMALL, "serviceMonitor": {"interval": "soon"}}, "serviceMonitor.interval"),
     ({**SMALL, "probe": {"enabled": True}}, "probe.module"),
     ({**SMALL, "podSecurityContext": {"runAsUser": 0}}, "Additional property podSecurityContext is")])
@@ -222,12 +247,34 @@ console.log(JSON.stringify(values.map((one) => validate(one) ? null : validate.e
 """
 
 
-def test_the_schema_is_one_and_knows_every_value():
-    """By ajv in strict mode, which refuses schemas with words that it does not know."""
+def judged(*documents):
+    """What ajv in strict mode, which refuses schemas with words that it does not know, has against each."""
     done = subprocess.run(["node", "--input-type=module", "-e", AJV], cwd=PEERS / "packaging", text=True, check=False,
-                          input=json.dumps([SCHEMA, VALUES, EVERYTHING, {"imagee": {}}]), capture_output=True, timeout=60)
+                          input=json.dumps([SCHEMA, *documents]), capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    default, everything, wrong = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def wrong_documents(values, way=()):
+    """One for each value that there is: with a number that nothing takes in its place."""
+    for name, value in values.items():
+        inner = {} if name in ("labels", "limits", "requests") else value
+        if isinstance(inner, dict):
+            yield from wrong_documents(inner, (*way, name))
+        document = 1.5
+        for key in (name, *reversed(way)):
+            document = {key: document}
+        yield document
+
+
+def test_the_schema_refuses_what_is_of_another_kind():
+    documents = list(wrong_documents(VALUES))
+    assert len(documents) > 50
+    assert [one for one, found in zip(documents, judged(*documents)) if not found] == []
+
+
+def test_the_schema_is_one_and_knows_every_value():
+    default, everything, wrong = judged(VALUES, EVERYTHING, {"imagee": {}})
     assert (default, everything) == (None, None) and wrong[0]["params"] == {"additionalProperty": "imagee"}
 
     def same(values, schema, where):

@@ -2,6 +2,7 @@
 together, and a pod of them does what the pages say."""
 
 import itertools
+import json
 import os
 import re
 import subprocess
@@ -107,6 +108,39 @@ def test_a_pod_has_what_it_mounts_and_no_privilege(pod):
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
                                             "capabilities": {"drop": ["ALL"]}}
     assert spec["automountServiceAccountToken"] is False
+    assert kubernetes.more_than_restricted(spec) == []
+
+
+def changed(spec, path, value):
+    """The same with one field changed; None takes it away."""
+    new = json.loads(json.dumps(spec))
+    *way, last = path.split(".")
+    at = new
+    for name in way:
+        at = at[0] if isinstance(at, list) else at
+        at = at.setdefault(name, {})
+    at = at[0] if isinstance(at, list) else at
+    if value is None:
+        del at[last]
+    else:
+        at[last] = value
+    return new
+
+
+@pytest.mark.parametrize("path, value, word", [
+    ("hostNetwork", True, "hostNetwork"), ("hostPID", True, "hostPID"), ("hostIPC", True, "hostIPC"),
+    ("volumes.hostPath", {"path": "/"}, "volume"), ("containers.ports.hostPort", 10432, "hostPort"),
+    ("securityContext.sysctls", [{"name": "a", "value": "b"}], "sysctls"),
+    ("securityContext.runAsNonRoot", None, "runAsNonRoot"), ("securityContext.runAsUser", 0, "runAsUser"),
+    ("securityContext.seccompProfile", None, "seccompProfile"),
+    ("containers.securityContext.seccompProfile", {"type": "Unconfined"}, "seccompProfile"),
+    ("containers.securityContext.privileged", True, "privileged"),
+    ("containers.securityContext.allowPrivilegeEscalation", None, "allowPrivilegeEscalation"),
+    ("containers.securityContext.capabilities.drop", ["NET_RAW"], "capabilities.drop"),
+    ("containers.securityContext.capabilities.add", ["NET_ADMIN"], "capabilities.add")])
+def test_more_than_restricted_is_found(pod, path, value, word):
+    (found,) = kubernetes.more_than_restricted(changed(pod["spec"], path, value))
+    assert word in found
 
 
 def test_pages_show_what_the_files_hold():

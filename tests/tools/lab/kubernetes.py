@@ -53,6 +53,43 @@ def problems(manifests, directory):
     return "\n".join(said)
 
 
+_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+
+
+def _more_than_baseline(pod, containers):
+    """What the standard's level "baseline" forbids, which "restricted" holds, too."""
+    yield from (f"{name} of the pod" for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name))
+    for one in containers:
+        context = one.get("securityContext", {})
+        yield from (f"{name} of a container" for name in ("privileged", "procMount", "windowsOptions", "seLinuxOptions",
+                                                          "appArmorProfile") if context.get(name))
+        yield from ("hostPort" for port in one.get("ports", []) if port.get("hostPort"))
+    context = pod.get("securityContext", {})
+    yield from (f"{name} of the pod" for name in ("sysctls", "windowsOptions", "seLinuxOptions", "appArmorProfile")
+                if context.get(name))
+
+
+def more_than_restricted(pod):
+    """The fields of a pod's spec that the Pod Security Standard "restricted" forbids, each control of its:
+    https://kubernetes.io/docs/concepts/security/pod-security-standards/"""
+    containers = [one for kind in ("containers", "initContainers", "ephemeralContainers") for one in pod.get(kind, [])]
+    of_pod = pod.get("securityContext", {})
+    found = list(_more_than_baseline(pod, containers))
+    found += [f"volume {one['name']}" for one in pod.get("volumes", []) if not one.keys() - {"name"} <= _VOLUMES]
+    for one in containers:
+        context = {**of_pod, **one.get("securityContext", {})}
+        capabilities = context.get("capabilities", {})
+        controls = {
+            "allowPrivilegeEscalation": context.get("allowPrivilegeEscalation") is False,
+            "runAsNonRoot": context.get("runAsNonRoot") is True,
+            "runAsUser": context.get("runAsUser") != 0,
+            "seccompProfile": context.get("seccompProfile", {}).get("type") in ("RuntimeDefault", "Localhost"),
+            "capabilities.drop": "ALL" in capabilities.get("drop", []),
+            "capabilities.add": set(capabilities.get("add", [])) <= {"NET_BIND_SERVICE"}}
+        found += [f"{name} of {one['name']}" for name, good in controls.items() if not good]
+    return found
+
+
 class Volume:
     """A directory as Kubernetes fills it from a ConfigMap or Secret: every file a link through ..data,
     which is swapped whole."""
