@@ -213,6 +213,20 @@ def test_what_is_refused_connects_to_nothing(daemon):
     assert SECRET not in daemon.log()
 
 
+def test_no_password_before_a_good_verdict(lab, trust, exporter):
+    """A server that is not what the module says is shown nothing, though it asks and the module would allow it."""
+    server = lab.misbehave("ask_clear")
+    module = {"sslmode": "verify-full", "sslrootcert": str(trust.root_file), "user": "u", "dbname": "d",
+              "password": SECRET, "allow_auth": ["password"], "allow_targets": [LOOPBACK], **PATIENCE}
+    daemon = exporter({"modules": {"wrong_ca": {**module, "sslrootcert": str(trust.other_file)},
+                                   "wrong_pin": {**module, "pin_sha256": ["0" * 64]}, "good": module}})
+    for name in ("wrong_ca", "wrong_pin"):
+        assert metrics_of(probe(daemon, at(server), name)).value("probe_success") == 0
+    assert server.secrets == []
+    probe(daemon, at(server), "good")
+    assert server.secrets
+
+
 # --- time, company, limits -----------------------------------------------------------------------------
 
 def test_it_ends_within_the_scrape(lab, daemon):

@@ -48,9 +48,21 @@ def packages(scratch):
 
 
 @pytest.fixture(scope="session")
+def rpms(scratch):
+    """The same, two releases of it, for the distributions of the other kind."""
+    found = []
+    for release in ("1", "2"):
+        made = scratch / f"rpm-{release}"
+        lab_machine.run("cpack", "--config", BINARY.parent / "CPackConfig.cmake", "-G", "RPM", "-B", made, "-D",
+                        f"CPACK_RPM_PACKAGE_RELEASE={release}", cwd=BINARY.parent, timeout=120)
+        found += made.glob(f"*-{release}.*.rpm")
+    return found
+
+
+@pytest.fixture(scope="session")
 def machine(packages, scratch):
     depends = lab_machine.run("dpkg-deb", "-f", packages[0], "Depends")
-    base = lab_machine.debian_with(re.findall(r"(?:^|, )([\w.+-]+)", depends))
+    base = lab_machine.debian_with(["rpm", *re.findall(r"(?:^|, )([\w.+-]+)", depends)])
     with lab_machine.Machine(base, scratch / "machine") as one:
         yield one
 
@@ -295,6 +307,9 @@ def test_it_has_no_more_rights_than_the_unit_says(service):
     possible = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     assert re.search(r"Max core file size +0 +0 ", limits)
     assert re.search(rf"Max open files +({possible} +{possible}|65536 +65536) ", limits), limits
+    assert show(service, "LimitNOFILE", "MemorySwapMax") == {"LimitNOFILE": "65536", "MemorySwapMax": "0"}
+    swap = service.path(f"/sys/fs/cgroup{show(service, 'ControlGroup')['ControlGroup']}/memory.swap.max")
+    assert not swap.exists() or swap.read_text() == "0\n"  # where this kernel's second version has that controller
     maps = (process / "maps").read_text()
     assert not re.search(r" rwx[ps] ", maps)
     assert exposure(service) == "0.9 SAFE", "with IPAddressAllow="
@@ -490,4 +505,37 @@ def test_removed_it_ends_and_purged_it_leaves_nothing(machine):
     left = machine.run("find", "/", "-xdev", "-name", "*pgtls*", "-not", "-path", "/root/*").split()
     assert [path for path in left if not path.startswith(("/var/log/", "/proc/"))] == ["/etc/pgtls_exporter"]
     assert "pgtls" not in machine.run("systemctl", "list-units", "--all", "--plain", "--no-legend")
+    assert machine.run("systemctl", "is-system-running") == "running\n"
+
+
+# --- by rpm ---------------------------------------------------------------------------------------
+
+def rpm(machine, *arguments):
+    """Debian's own program for it, which knows nothing of what Debian's packages hold: --nodeps."""
+    return machine.run("rpm", *arguments)
+
+
+def test_scripts_of_the_rpm(machine, rpms):
+    """Enabled as the system presets it, restarted by an upgrade, ended by a removal, which keeps what is not its own."""
+    for package in rpms:
+        machine.write(f"/root/{package.name}", package.read_bytes())
+    rpm(machine, "-i", "--nodeps", f"/root/{rpms[0].name}")
+    assert machine.run("systemctl", "is-enabled", UNIT) == "enabled\n"
+    assert show(machine, "ActiveState")["ActiveState"] == "inactive"
+    machine.write(CONFIGURATION, "clusters: [{name: nobody, host: 127.0.0.1, port: 1}]")
+    machine.run("systemctl", "start", UNIT)
+    before = main_pid(machine)
+    assert before != 0 and exposure(machine) == "1.1 OK"
+    machine.write(DEFAULTS, "ARGS=--log.level=debug\n")
+    rpm(machine, "-U", "--nodeps", f"/root/{rpms[1].name}")
+    assert rpm(machine, "-q", NAME).endswith("-2.x86_64\n")
+    assert show(machine, "ActiveState")["ActiveState"] == "active" and main_pid(machine) not in (0, before)
+    assert machine.path(DEFAULTS).read_text() == "ARGS=--log.level=debug\n"
+    rpm(machine, "-e", NAME)
+    assert not processes(machine)
+    for unit in (UNIT, SOCKET):
+        assert show(machine, "LoadState", "ActiveState", unit=unit) == {"LoadState": "not-found",
+                                                                        "ActiveState": "inactive"}
+    left = machine.run("find", "/usr", "/etc/systemd", "-xdev", "-name", "*pgtls*").split()
+    assert machine.path(CONFIGURATION).exists() and left == []
     assert machine.run("systemctl", "is-system-running") == "running\n"

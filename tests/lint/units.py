@@ -36,7 +36,8 @@ def check(units, program):
 def main():
     *places, program = sys.argv[1:]
     units = [unit for place in places for pattern in ("*.service", "*.socket") for unit in Path(place).glob(pattern)]
-    findings = list(check(units, program)) if units else ["no units found"]
+    kinds = sorted(unit.suffix for unit in units)
+    findings = list(check(units, program)) if kinds == [".service", ".socket"] else [f"not one service and one socket: {units}"]
     print(*findings, sep="\n", end="\n" if findings else "")
     return 1 if findings else 0
 
