@@ -17,7 +17,7 @@ import pytest
 from conftest import PASSWORD
 from lab import certs, exporter as lab_exporter
 from lab.exporter import endpoint_of, one_cluster
-from lab.process import clean_environment
+from lab.process import clean_environment, wait_for
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "probe.schema.json").read_text())
 UP, DOWN, USAGE, INTERNAL = 0, 1, 2, 3
@@ -333,15 +333,17 @@ def test_help_has_examples(command):
 # --- on a terminal --------------------------------------------------------------------------------
 
 class Terminal:
-    """The program with a terminal of its own as stdin, stdout and stderr."""
+    """The program with a terminal of its own as stdin, stdout and stderr; in a session of its own, unless it is to be
+    stopped, which takes a parent in the same one."""
 
-    def __init__(self, *arguments, **environment):
+    def __init__(self, *arguments, stoppable=False, **environment):
         self.ours, theirs = pty.openpty()
         self.theirs = theirs
         self.before = termios.tcgetattr(theirs)
         self.process = subprocess.Popen(
             [lab_exporter.BINARY, *arguments], stdin=theirs, stdout=theirs, stderr=theirs,
-            env=clean_environment(TERM="xterm", **environment), cwd="/", start_new_session=True)
+            env=clean_environment(TERM="xterm", **environment), cwd="/",
+            **({"process_group": 0} if stoppable else {"start_new_session": True}))
         self.text = ""
 
     def until(self, pattern, seconds=20):
@@ -399,6 +401,40 @@ def test_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(lab, trust, number
         terminal.until("Password for user")
         terminal.process.send_signal(number)
         assert terminal.process.wait(10) == -number
+        assert terminal.echoes()
+
+
+def is_stopped(process):
+    state = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+    return state == "T"
+
+
+def test_who_stops_it_at_the_prompt_has_the_terminal_as_it_was(lab, trust):
+    """Control-Z, and fg a while later: it asks again, and half of what was typed before is not part of the password."""
+    with Terminal("probe", dsn(trust, lab.postgres(), "u_scram"), stoppable=True) as terminal:
+        for _ in range(2):
+            terminal.until("Password for user u_scram: ")
+            assert not terminal.echoes()
+            os.write(terminal.ours, b"half")
+            terminal.process.send_signal(signal.SIGTSTP)
+            wait_for(lambda: is_stopped(terminal.process), 10, "it to stop")
+            assert terminal.echoes()
+            terminal.text = ""
+            terminal.process.send_signal(signal.SIGCONT)
+        terminal.until("Password for user u_scram: ")
+        assert not terminal.echoes()
+        os.write(terminal.ours, PASSWORD.encode() + b"\n")
+        terminal.until(r"OK\x1b(.|\n)*channel binding")
+        assert terminal.process.wait(10) == UP
+
+
+@pytest.mark.parametrize("typed", [b"\n", b"\x04"])  # Enter, and the end of the input
+def test_who_knows_no_password_is_told_what_the_server_asks_for(lab, trust, typed):
+    with Terminal("probe", dsn(trust, lab.postgres(), "u_scram")) as terminal:
+        terminal.until("Password for user u_scram: ")
+        os.write(terminal.ours, typed)
+        terminal.until("no password|none is configured|no_password")
+        assert terminal.process.wait(10) == DOWN
         assert terminal.echoes()
 
 

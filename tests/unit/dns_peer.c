@@ -23,6 +23,7 @@
 #define MAX_MESSAGE ((size_t)65535)
 #define MAX_UDP     512
 #define MANY        1200
+#define CROWD       20
 
 struct question {
     const unsigned char *bytes;
@@ -116,6 +117,22 @@ static unsigned answer_a(struct buf *to)
     return 1;
 }
 
+static unsigned answer_alias(struct buf *to)
+{
+    add_record(to, TYPE_CNAME, 20, "\xc0\x0c", 2);
+    return 1 + answer_a(to);
+}
+
+static unsigned answer_crowd(struct buf *to)
+{
+    for (unsigned i = 0; i < CROWD; i++) {
+        const unsigned char address[] = {192, 0, 2, (unsigned char)(100 + i)};
+
+        add_record(to, TYPE_A, 45, address, sizeof address);
+    }
+    return CROWD;
+}
+
 static unsigned answer_nothing(struct buf *to)
 {
     (void)to;
@@ -127,18 +144,24 @@ static const struct {
     unsigned type;
     unsigned (*answer)(struct buf *to);
 } zone[] = {
-    {"srv", TYPE_SRV, answer_srv}, {"many", TYPE_SRV, answer_many}, {"root", TYPE_SRV, answer_root},
-    {"a", TYPE_A, answer_a},       {"a", 0, answer_nothing},        {"nodata", 0, answer_nothing},
+    {"srv", TYPE_SRV, answer_srv},   {"many", TYPE_SRV, answer_many},
+    {"root", TYPE_SRV, answer_root}, {"a", TYPE_A, answer_a},
+    {"a", 0, answer_nothing},        {"nodata", 0, answer_nothing},
+    {"alias", TYPE_A, answer_alias}, {"alias", 0, answer_nothing},
+    {"later", TYPE_A, answer_a},     {"later", 0, answer_nothing},
+    {"crowd", TYPE_A, answer_crowd}, {"crowd", 0, answer_nothing},
 };
 
 /* Empty: no answer. Cut for UDP, when it is too long. */
-static void answer(const unsigned char *bytes, size_t len, bool tcp, struct buf *to)
+static void answer(const struct dns_peer *peer, const unsigned char *bytes, size_t len, bool tcp,
+                   struct buf *to)
 {
     struct question q;
     unsigned flags = 0x8583, n = 0; /* no such name */
 
     buf_reset(to);
-    if (!read_question(bytes, len, &q) || strcmp(q.label, "silent") == 0)
+    if (!read_question(bytes, len, &q) || strcmp(q.label, "silent") == 0 ||
+        (strcmp(q.label, "later") == 0 && !peer->later))
         return;
     buf_add(to, bytes, 2);
     if (strcmp(q.label, "garbage") == 0) {
@@ -180,7 +203,7 @@ static void serve_udp(struct dns_peer *peer, struct buf *to)
     if (n <= 0)
         return;
     peer->questions++;
-    answer(question, (size_t)n, false, to);
+    answer(peer, question, (size_t)n, false, to);
     if (to->len > 0)
         sendto(peer->udp, to->data, to->len, 0, (struct sockaddr *)&client, client_len);
 }
@@ -198,7 +221,7 @@ static void serve_tcp(struct dns_peer *peer, struct buf *to)
         unsigned char size[2];
 
         peer->by_tcp++;
-        answer(question + 2, (size_t)n - 2, true, to);
+        answer(peer, question + 2, (size_t)n - 2, true, to);
         size[0] = (unsigned char)(to->len >> 8);
         size[1] = (unsigned char)to->len;
         if (send(fd, size, 2, MSG_NOSIGNAL) == 2)

@@ -225,6 +225,86 @@ static void addresses_have_a_time_to_live(void **state)
     assert_int_equal(talk.last.ttl_seconds, 0);
 }
 
+/* The alias may lead elsewhere before the address changes. */
+static void an_alias_has_one_too(void **state)
+{
+    struct talk talk = {.request.done = on_addresses, .w = *state};
+
+    resolver_ask(talk.w->resolver, &talk.request, "alias.test", 5432);
+    run_until(talk.w, &talk.calls, 1);
+    assert_int_equal(talk.last.n, 1);
+    assert_int_equal(talk.last.ttl_seconds, 20);
+}
+
+static void more_addresses_than_there_is_room_for(void **state)
+{
+    struct talk talk = {.request.done = on_addresses, .w = *state};
+
+    resolver_ask(talk.w->resolver, &talk.request, "crowd.test", 5432);
+    run_until(talk.w, &talk.calls, 1);
+    assert_int_equal(talk.last.status, RESOLVE_OK);
+    assert_int_equal(talk.last.n, RESOLVER_MAX_ADDRESSES);
+}
+
+/* No name of the DNS is as long: it is asked nobody. */
+static void a_name_that_is_too_long(void **state)
+{
+    struct talk talk = {.request.done = on_addresses, .w = *state};
+    char name[RESOLVER_MAX_NAME + 1];
+
+    memset(name, 'a', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    resolver_ask(talk.w->resolver, &talk.request, name, 5432);
+    assert_int_equal(talk.calls, 1);
+    assert_int_equal(talk.last.status, RESOLVE_NOT_FOUND);
+    assert_null(talk.request.lookup);
+    assert_int_equal(talk.w->peer.questions, 0);
+}
+
+/* Who asks for the same name waits for the same answer; whoever leaves takes nobody along. */
+static void names_in_flight_are_asked_for_once(void **state)
+{
+    struct world *w = *state;
+    struct talk talks[4];
+
+    for (size_t i = 0; i < 4; i++) {
+        talks[i] = (struct talk){.request.done = on_addresses, .w = w};
+        resolver_ask(w->resolver, &talks[i].request, "a.test", (uint16_t)(5432 + i));
+    }
+    resolver_cancel(&talks[0].request);
+    resolver_cancel(&talks[2].request);
+    run_until(w, &talks[1].calls, 1);
+    run_until(w, &talks[3].calls, 1);
+    assert_int_equal(talks[0].calls, 0);
+    assert_int_equal(talks[2].calls, 0);
+    assert_true(w->peer.questions <
+                4 * 2); /* A and AAAA, and again of a machine that stood still */
+    for (size_t i = 1; i < 4; i += 2) {
+        const struct sockaddr_in *to =
+            (const struct sockaddr_in *)(const void *)&talks[i].last.addresses[0].storage;
+
+        assert_int_equal(ntohs(to->sin_port), 5432 + i);
+    }
+}
+
+/* Other servers are for other questions. */
+static void what_is_in_flight_stays_where_it_was_asked(void **state)
+{
+    struct talk talk = {.request.done = on_addresses, .w = *state}, other = talk;
+    struct dns_peer second;
+
+    dns_peer_start(&second);
+    resolver_ask(talk.w->resolver, &talk.request, "later.test", 5432);
+    assert_true(resolver_use(talk.w->resolver, second.servers));
+    resolver_ask(talk.w->resolver, &other.request, "a.test", 5432);
+    run_until(talk.w, &other.calls, 1);
+    assert_int_equal(talk.calls, 0);
+    talk.w->peer.later = true; /* the next try is after a second */
+    run_until(talk.w, &talk.calls, 1);
+    assert_int_equal(talk.last.status, RESOLVE_OK);
+    dns_peer_stop(&second);
+}
+
 static void an_answer_may_ask_and_retire_its_channel(void **state)
 {
     struct talk talk = {.request.done = on_addresses, .w = *state, .left = 20};
@@ -283,6 +363,11 @@ int main(void)
         IN_A_WORLD(freed_with_questions_in_flight),
         IN_A_WORLD(servers_are_addresses),
         IN_A_WORLD(addresses_have_a_time_to_live),
+        IN_A_WORLD(an_alias_has_one_too),
+        IN_A_WORLD(more_addresses_than_there_is_room_for),
+        IN_A_WORLD(a_name_that_is_too_long),
+        IN_A_WORLD(names_in_flight_are_asked_for_once),
+        IN_A_WORLD(what_is_in_flight_stays_where_it_was_asked),
         IN_A_WORLD(an_answer_may_ask_and_retire_its_channel),
         cmocka_unit_test(the_smallest_time_to_live_counts),
     };
