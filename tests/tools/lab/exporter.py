@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,6 +38,18 @@ def _environment(**more):
 def basic(user, password):
     """The value of Authorization."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def with_names(report, binary):
+    """A sanitizer's report with functions and lines: in its sandbox the program cannot read them from its own file."""
+    frame = re.compile(rf"(?:<null> <null> )?\((?:\S*/)?{re.escape(binary.name)}\+(0x[0-9a-f]+)\)")
+    addresses = sorted(set(frame.findall(report)))
+    if not addresses or not shutil.which("addr2line"):
+        return report
+    told = subprocess.run(["addr2line", "-fpse", binary, *addresses], text=True, capture_output=True, timeout=60,
+                          check=False).stdout.splitlines()
+    names = dict(zip(addresses, told))
+    return frame.sub(lambda found: names.get(found[1], found[0]), report)
 
 
 class Answer:
@@ -186,7 +199,8 @@ class Exporter:
         for sign in ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer",
                      *(() if self.may_be_refused else ("The sandbox has refused",))):
             if sign in log:
-                raise AssertionError(f"{sign}:\n{log[log.index(sign) - 200 if log.index(sign) > 200 else 0:][:6000]}")
+                report = log[log.index(sign) - 200 if log.index(sign) > 200 else 0:][:6000]
+                raise AssertionError(f"{sign}:\n{with_names(report, self.binary)}")
         return status
 
     def __enter__(self):
