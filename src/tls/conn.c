@@ -134,6 +134,8 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 
 static BIO *bio_new(void)
 {
+    BIO_METHOD *method;
+
     pthread_mutex_lock(&bio_lock);
     if (!bio_method) {
         bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "arrival");
@@ -143,8 +145,9 @@ static BIO *bio_new(void)
             BIO_meth_set_ctrl(bio_method, bio_ctrl);
         }
     }
+    method = bio_method; /* another thread sets it where there was no memory for us */
     pthread_mutex_unlock(&bio_lock);
-    return bio_method ? BIO_new(bio_method) : NULL;
+    return method ? BIO_new(method) : NULL;
 }
 
 /* --- what passes by --------------------------------------------------------------------------- */
