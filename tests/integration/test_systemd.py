@@ -443,7 +443,8 @@ def test_the_first_connection_starts_it(activated):
     activated.run("systemctl", "stop", UNIT)
     assert show(activated, "ActiveState")["ActiveState"] == "inactive"
     assert activated.http("/-/ready", timeout=30)[0] == 200
-    assert show(activated, "ActiveState")["ActiveState"] == "active"
+    # It answers a moment before the manager has read that it is ready.
+    wait_for(lambda: show(activated, "ActiveState")["ActiveState"] == "active", 10, "the service to be active")
     assert until(activated, all_up).value("pgtls_sandbox_refused_calls_total") == 0
 
 

@@ -139,14 +139,18 @@ class World:
         return server.start() if start else server
 
     @cached_property
-    def postgres(self):
-        """TLS and every way to be refused."""
+    def silent_radius(self):
+        """Authentication by somebody who never answers; PostgreSQL waits for 3 s."""
         silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         silent.bind(("127.0.0.1", 0))
         self._open.append(silent)
+        return f"radius radiusservers=127.0.0.1 radiussecrets=s radiusports={silent.getsockname()[1]}"
+
+    @cached_property
+    def postgres(self):
+        """TLS and every way to be refused."""
         lines = [f"{kind} all {roles} 127.0.0.0/8 {method}" for kind, roles, method in METHODS]
-        lines += [f"host all u_radius 127.0.0.0/8 radius radiusservers=127.0.0.1 radiussecrets=s "
-                  f"radiusports={silent.getsockname()[1]}",
+        lines += [f"host all u_radius 127.0.0.0/8 {self.silent_radius}",
                   f"host all u_ldap 127.0.0.0/8 ldap ldapserver=127.0.0.1 ldapport={self.free_port()} "
                   f"ldapprefix=\"cn=\""]
         server = self.new_postgres("main", hba="\n".join(lines) + "\n", settings=TLS_SETTINGS,
@@ -158,6 +162,11 @@ class World:
         oid = server.sql("select oid from pg_database where datname = 'damaged'")
         (server.data / "base" / oid / "pg_filenode.map").unlink()
         return server
+
+    @cached_property
+    def patient(self):
+        """Asks by RADIUS, and leaves it to others to lose patience."""
+        return self.new_postgres("patient", hba=f"host all all 127.0.0.0/8 {self.silent_radius}\n")
 
     @cached_property
     def locked(self):
@@ -370,15 +379,16 @@ class World:
         certificate = self.file("haproxy.pem", self.good.chain_pem + self.good.key_pem)
         dead = f"server s 127.0.0.1:{self.free_port()}"
 
-        def to(server, *more):
-            return ["bind {bind}", "timeout server 1s", f"server s {server.address}:{server.port}", *more]
+        def to(server, patience="1s"):
+            return ["bind {bind}", f"timeout server {patience}", f"server s {server.address}:{server.port}"]
         return self._keep(Proxies(self.directory / "haproxy", {
             "dead": ["bind {bind}", dead],
             "http": ["bind {bind}", "mode http", dead],
             "sni": [f"bind {{bind}} ssl crt {certificate} strict-sni", dead],
             "no-alpn": [f"bind {{bind}} ssl crt {certificate}", dead],
             "ends-tls": [f"bind {{bind}} ssl crt {certificate} alpn postgresql", dead],
-            "to-postgres": to(self.postgres),
+            # Less than the 3 s after which PostgreSQL itself gives up, and enough for inspects on a busy machine.
+            "to-patient": to(self.patient, "2s"),
             "to-silence": to(self.misbehave("stall_after_startup")),
             "to-paused": to(self.pooler_paused),
             "to-paused-plain": to(self.pooler_paused_plain),
