@@ -18,7 +18,7 @@ from lab.servers import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples" / "kubernetes"
 CONTAINERFILE = (ROOT / "docs" / "examples" / "Containerfile").read_text()
-BASE = {"", "libc6", "libgcc-s1", "gcc-12-base", "libasan8", "libubsan1"}  # in every image, or of a sanitizer
+BASE = {"", "libc6", "libgcc-s1", "gcc-12-base", "libasan8", "libubsan1", "libtsan2"}  # in every image, or of a sanitizer
 FILES = sorted(EXAMPLES.glob("*.yml"))
 EVERYTHING = {path.name: kubernetes.load(path) for path in FILES}
 OBJECTS = list(itertools.chain(*EVERYTHING.values()))
