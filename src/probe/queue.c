@@ -85,17 +85,22 @@ static struct watched **start_one(struct watch_context *c, struct watched **at)
     return NULL;
 }
 
+/* The two lines in turns, also from one call to the next: often there is room for one alone. */
 void queue_run(struct watch_context *c)
 {
+    enum pace pace = c->queue.next;
     struct watched **at[PACE_COUNT];
 
-    for (int pace = 0; pace < PACE_COUNT; pace++)
-        at[pace] = &c->queue.lines[pace].first;
+    for (int i = 0; i < PACE_COUNT; i++)
+        at[i] = &c->queue.lines[i].first;
     while (at[PACE_PROMPT] || at[PACE_OTHER]) {
-        for (int pace = 0; pace < PACE_COUNT; pace++) {
-            if (at[pace])
-                at[pace] = start_one(c, at[pace]);
-        }
+        enum pace other = pace == PACE_PROMPT ? PACE_OTHER : PACE_PROMPT;
+
+        if (at[pace])
+            at[pace] = start_one(c, at[pace]);
+        if (at[pace])
+            c->queue.next = other;
+        pace = other;
     }
     look_again(c);
 }

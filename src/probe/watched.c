@@ -106,14 +106,22 @@ static void start_side(struct watched *w, int64_t now_ns)
     arm(w);
 }
 
-/* Which probe is due; PROBE_COUNT when none is. */
+static bool login_due(const struct watched *w, int64_t now_ns)
+{
+    return login_may_run(w) && w->slots[PROBE_LOGIN].due_ns <= now_ns;
+}
+
+/* Which probe is due; PROBE_COUNT when none is. An inspect comes first, but not before a login that
+ * has its turn and waits for room: where there is more to do than can be done the next inspect is
+ * due by then, and by the time of the turn after, so that some servers would never be logged in to.
+ */
 static enum probe_kind due_kind(const struct watched *w, int64_t now_ns)
 {
-    if (w->slots[PROBE_INSPECT].due_ns <= now_ns)
+    bool login = login_due(w, now_ns);
+
+    if (w->slots[PROBE_INSPECT].due_ns <= now_ns && !(login && w->has_turn))
         return PROBE_INSPECT;
-    if (login_may_run(w) && w->slots[PROBE_LOGIN].due_ns <= now_ns)
-        return PROBE_LOGIN;
-    return PROBE_COUNT;
+    return login ? PROBE_LOGIN : PROBE_COUNT;
 }
 
 enum cap watched_try_start(struct watched *w, enum pace *pace)
@@ -132,6 +140,7 @@ enum cap watched_try_start(struct watched *w, enum pace *pace)
         return cap;
     str_copy(w->entered_as, sizeof w->entered_as, w->address);
     w->entered_at = *pace;
+    w->has_turn = false;
     if (kind == PROBE_COUNT)
         start_side(w, now_ns);
     else
@@ -151,22 +160,26 @@ static void start_or_queue(struct watched *w)
 static void on_due(uv_timer_t *timer)
 {
     struct watched *w = timer->data;
+    enum probe_kind kind;
 
     if (w->removed || w->probe || w->queued)
         return;
-    if (due_kind(w, clock_monotonic_ns()) != PROBE_LOGIN || turn_take(w))
+    w->has_turn = false;
+    kind = due_kind(w, clock_monotonic_ns());
+    w->has_turn = kind == PROBE_LOGIN && turn_take(w);
+    if (kind != PROBE_LOGIN || w->has_turn)
         start_or_queue(w);
 }
 
 bool watched_on_turn(struct watched *w)
 {
-    bool due = due_kind(w, clock_monotonic_ns()) == PROBE_LOGIN;
-
-    if (due)
-        start_or_queue(w);
-    else
+    w->has_turn = login_due(w, clock_monotonic_ns());
+    if (!w->has_turn) {
         arm(w);
-    return due;
+        return false;
+    }
+    start_or_queue(w);
+    return true;
 }
 
 /* --- sessions --------------------------------------------------------------------------------- */

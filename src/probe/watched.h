@@ -45,7 +45,8 @@ struct watched {
     enum pace queued_at;
     struct watched *next_queued;
     struct watched *next_in_turn, **turn_link; /* in the line of logins; NULL: not in it */
-    struct watched *next, **link;              /* in the context's list */
+    bool has_turn; /* a login's, of watched_on_turn or turn_take; until something begins */
+    struct watched *next, **link; /* in the context's list */
 };
 
 /* Those whom a cap holds back, see queue.h. */
@@ -53,6 +54,7 @@ struct queue {
     struct {
         struct watched *first, **end;
     } lines[PACE_COUNT];
+    enum pace next; /* whose turn it is */
     uv_timer_t retry;
 };
 

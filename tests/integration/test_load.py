@@ -63,3 +63,19 @@ def test_first_logins_of_many_come_after_the_first_inspects(lab, exporter):
     first = [line for line in daemon.log().splitlines() if 'msg="Probe is over"' in line][:150]
     # On a machine that is busy the last inspects may be late, and some logins before them.
     assert sum("probe=login" in line for line in first) < 25
+
+
+def test_everybody_is_logged_in_to_where_there_is_more_to_do_than_can_be(lab, exporter):
+    """Of forty servers that are due every second, twice, twenty get in: an inspect is due again whenever a login's
+    turn has come, and takes no turn away."""
+    server = lab.misbehave("healthy_plain")
+    endpoints = {f"e{n}": endpoint_of(server, user="u", password="secret", sslmode="disable") for n in range(40)}
+    daemon = exporter({**one_cluster(endpoints, {"interval": "1s", "login": {"interval": "1s"}}),
+                       "limits": {"connections_per_second": 20}}, workers=1)
+
+    def counts(metrics, probe):
+        return sorted(value for _, value in metrics.all("pgtls_probes_total", probe=probe))
+    metrics = daemon.until(lambda m: counts(m, "login")[20] >= 3, 60)
+    for probe in ("inspect", "login"):
+        assert counts(metrics, probe)[0] >= 1, (probe, counts(metrics, probe))
+    assert metrics.value("pgtls_limit", limit="connections_per_second") == 20
