@@ -90,6 +90,24 @@ def test_changed_settings_take_effect(lab, trust, exporter):
     assert after.labels("pgtls_fault_active")["fault"] == "server_cert_untrusted"
 
 
+def test_what_was_an_hour_away_is_due_as_the_new_intervals_say(lab, trust, exporter):
+    short, long = ({"interval": i, "login": {"interval": login}} for i, login in (("300ms", "1s"), ("1h", "1h")))
+    daemon = exporter(configuration(lab, trust, ["write"], **short))
+    before = daemon.settled()
+    daemon.write(configuration(lab, trust, ["write"], **long))
+    daemon.reload()
+    reloaded(daemon, before)
+    time.sleep(1.5)  # whatever was due before was done, and the next is an hour away
+    before = daemon.scrape()
+    assert all(value == 3600 for _, value in before.all("pgtls_probe_interval_seconds"))
+    daemon.write(configuration(lab, trust, ["write"], **short))
+    daemon.reload()
+    count = "pgtls_probes_total"
+    for kind in ("inspect", "login"):
+        daemon.until(lambda m, k=kind: m.value(count, probe=k) >= before.value(count, probe=k) + 2, what=kind)
+    assert daemon.scrape().value("pgtls_up") == 1
+
+
 def test_many_reloads_in_a_row(lab, trust, exporter):
     daemon = exporter(configuration(lab, trust, ["write", "read"], interval="100ms"))
     daemon.settled()

@@ -261,6 +261,17 @@ def test_a_reload_that_leaves_the_session_alone_keeps_it_and_its_counters(postgr
     assert metrics.value("pgtls_session_start_timestamp_seconds", session="1h") == started
 
 
+def test_a_reload_that_changes_one_session_begins_them_anew(postgres, watch):
+    daemon = watch(postgres, {"idle": "1h"}, {"idle": "3h"})
+    opened(daemon, 2)
+    daemon.write(daemon.file.read_text().replace('"3h"', '"2h"'))
+    daemon.reload()
+    metrics = daemon.until(lambda m: m.value(UP, session="2h") == 1 and m.value(UP, session="1h") == 1)
+    assert {labels["session"] for labels, _ in metrics.all(UP)} == {"1h", "2h"}
+    assert drops(metrics) == {} and lines(daemon) == []
+    wait_for(lambda: len(backends(postgres)) == 2, 10, "only these two to be open")
+
+
 def test_what_a_session_costs(lab, trust, exporter):
     """100 KB at most: 60 servers with 4 each, and then with none."""
     server = lab.new_postgres(hba=HBA, client_ca=None, roles=False, settings={"max_connections": "400"})

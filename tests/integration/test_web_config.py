@@ -100,6 +100,21 @@ def test_certificates_may_stand_in_the_file_itself(tmp_path, config_file, author
     assert "PRIVATE KEY" not in refused.stderr
 
 
+@pytest.mark.parametrize("key, suite", [("rsa", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+                                        ("ecdsa", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")])
+def test_suites_of_which_none_is_for_the_key(tmp_path, config_file, authority, key, suite):
+    """Nobody could ever get in: said at once, and not to every client. TLS 1.3 has suites of its own."""
+    authority.issue(key=key).write(tmp_path, "server")
+    web = tmp_path / "web.yml"
+    web.write_text("tls_server_config: {cert_file: server.crt, key_file: server.key, max_version: TLS12, "
+                   f"cipher_suites: [{suite}]}}\n")
+    refused = check(config_file, web)
+    assert refused.returncode == 1
+    assert f"no cipher suite is left for these versions and a key of kind {key.upper()}" in refused.stderr
+    web.write_text(web.read_text().replace("max_version: TLS12, ", ""))
+    assert check(config_file, web).returncode == 0
+
+
 @pytest.mark.parametrize("content", ["basic_auth_users:\n  alice: hunter2\n", "basic_auth_users: hunter2\n",
                                      "tls_server_config:\n  key: hunter2\n", "basic_auth_users: {alice: [hunter2\n"])
 def test_no_secret_is_repeated(tmp_path, config_file, content):
