@@ -169,7 +169,9 @@ def test_the_health_document_is_as_its_schema_says(daemon, metrics):
     schema = json.loads((servers.ROOT / "docs" / "health.schema.json").read_text())
     document = daemon.health()
     jsonschema.Draft202012Validator(schema).validate(document)
-    assert document["counts"]["down"] == len(CAUSES) and document["counts"]["unknown"] == 0
+    # On a busy machine a result may be older than three intervals, which are short here, for a moment.
+    counts = wait_for(lambda: (now := daemon.health()["counts"])["unknown"] == 0 and now, 30, "all to be known")
+    assert counts["down"] == len(CAUSES)
 
 
 def test_ready_and_alive_whatever_the_databases_do(exporter, daemon):
