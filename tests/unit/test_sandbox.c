@@ -520,7 +520,7 @@ static void need(const struct findings *f, enum sandbox_part part)
 }
 
 /* Landlock minds ports from its fourth interface on (Linux 6.7), signals from its sixth (6.12). */
-static bool is_known_here(int (*make)(void))
+static bool is_known_here(const struct attempt *attempt)
 {
     return syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* which it has */) >=
            (make == end_other        ? 6
@@ -533,7 +533,7 @@ static void check(const struct findings *f, bool whole)
     for (size_t i = 0; i < N_ATTEMPTS; i++) {
         int wanted = whole ? attempts[i].whole : attempts[i].landlock;
 
-        if (wanted > 0 || !is_known_here(attempts[i].make))
+        if (wanted > 0 || !is_known_here(&attempts[i]))
             continue;
         if (f->results[i] != wanted || f->of_thread[i] != wanted)
             print_error("%s: %d and %d, not %d\n", attempts[i].what, f->results[i], f->of_thread[i],
