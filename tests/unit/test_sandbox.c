@@ -523,9 +523,9 @@ static void need(const struct findings *f, enum sandbox_part part)
 static bool is_known_here(const struct attempt *attempt)
 {
     return syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* which it has */) >=
-           (make == end_other        ? 6
-            : make == listen_for_tcp ? 4
-                                     : 1);
+           (attempt->make == end_other        ? 6
+            : attempt->make == listen_for_tcp ? 4
+                                              : 1);
 }
 
 static void check(const struct findings *f, bool whole)
