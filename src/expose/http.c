@@ -7,6 +7,7 @@
 #include "http_guard.h"
 #include "http_knock.h"
 #include "http_listen.h"
+#include "http_quiesce.h"
 #include "http_routes.h"
 #include "http_send.h"
 #include "pgtls/base/clock.h"
@@ -505,7 +506,7 @@ void http_server_stop(struct http_server *server, int64_t grace_ns)
         return;
     n = server->n;
     for (size_t i = 0; i < n; i++) {
-        fds[i] = MHD_quiesce_daemon(server->served[i].daemon);
+        fds[i] = http_quiesce(server->served[i].daemon);
         if (fds[i] >= 0 && !server->served[i].listener.adopted)
             shutdown(fds[i], SHUT_RDWR); /* closed below, when no thread can use it any more */
         listener_forget(&server->served[i].listener);
