@@ -57,10 +57,10 @@ def test_what_a_stateful_firewall_forgets_is_between_two_sessions(firewall, watc
     drop = long["last_drop"]
     assert (drop["how"], drop["sqlstate"]) == ("timeout", None)
     assert 4.9 < drop["idle_seconds"] < 6 and 1.9 < drop["age_seconds"] - drop["idle_seconds"] < 4
-    (line,) = told(daemon, "Session was dropped")
+    (line,) = daemon.told('msg="Session was dropped"')
     assert "how=timeout" in line and "session=5s" in line and " age=7" in line and " idle=5" in line
     daemon.until(lambda m: m.value(UP, session="5s") == 1, what="the session to be open again")
-    (line,) = told(daemon, "Session is open again")
+    (line,) = daemon.told('msg="Session is open again"')
     assert "level=INFO" in line and "session=5s" in line
 
 

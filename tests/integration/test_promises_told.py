@@ -112,7 +112,7 @@ def test_the_log_tells_a_promise_once_per_change(lab, trust, exporter):
                              promise={"read_only": False, "addresses": ["192.0.2.1"]})},
         {"sslrootcert": str(trust.root_file)}))
     daemon.settled(at_least=3)
-    (line,) = lines(daemon, BROKEN)  # after several probes; and nothing is said of what is kept
+    (line,) = daemon.told(BROKEN)  # after several probes; and nothing is said of what is kept
     for part in ("level=WARN", "pg_cluster=lab", "pg_endpoint=write", f"server=127.0.0.1:{server.port}",
                  "status=degraded", "promise=addresses", "promised=192.0.2.1", "found=127.0.0.1"):
         assert part in line, (part, line)
@@ -127,8 +127,8 @@ def test_the_log_tells_a_promise_once_per_change(lab, trust, exporter):
     set_read_only("on")
     set_read_only("off")
     time.sleep(1.2)  # further logins
-    _, broken = lines(daemon, BROKEN)
-    (kept,) = lines(daemon, KEPT)
+    _, broken = daemon.told(BROKEN, 2)
+    (kept,) = daemon.told(KEPT)
     assert "promise=read_only" in broken and 'found="a primary that takes no writes"' in broken
     assert "level=INFO" in kept and 'promised="takes writes"' in kept and 'found="a primary that takes writes"' in kept
 
@@ -137,6 +137,6 @@ def test_the_log_tells_what_a_pin_found(lab, exporter):
     daemon = exporter(one_cluster({"write": endpoint_of(
         lab.postgres(), user="u_trust", dbname="app", sslmode="require", pin_sha256="0" * 64)}, {}))
     daemon.settled(at_least=2)
-    (line,) = lines(daemon, 'msg="Server is down"')
+    (line,) = daemon.told('msg="Server is down"')
     certificate = daemon.server_health("lab")["certificate"]
     assert certificate["public_key_sha256"] in line and "0" * 64 in line and "status=down" in line

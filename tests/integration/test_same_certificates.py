@@ -92,7 +92,7 @@ def test_a_certificate_renewed_on_disk_and_not_reloaded(trust, postgres, watch, 
     words = "".join(text.stdout.split())
     assert text.returncode == 0 and "promisecertificate_fileisbroken" in words
     assert f"shownisSHA-256{fingerprint(old)},inthefileis{fingerprint(new)}" in words
-    (line,) = [line for line in daemon.log().splitlines() if 'msg="Promise is broken"' in line]
+    (line,) = daemon.told('msg="Promise is broken"')
     assert "promise=certificate_file" in line and fingerprint(new) in line and str(file) in line
 
     server.reload()
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_read_is_our_own_side(postgres, watch, tmp_path):
     assert daemon.health()["status"] == "ok"
     told = daemon.server_health("lab")["certificate_file"]
     assert told["served"] is None and told["error"] == "No such file or directory"
-    (line,) = [line for line in daemon.log().splitlines() if "Cannot read the certificate file" in line]
+    (line,) = daemon.told("Cannot read the certificate file")
     assert str(file) in line and "level=WARN" in line
     file.write_bytes((server.data / "server.crt").read_bytes())
     metrics = daemon.until(lambda m: m.value(KEPT, **FILE) == 1)

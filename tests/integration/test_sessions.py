@@ -89,7 +89,7 @@ def test_a_session_stays_open_and_a_terminated_backend_is_seen_at_once(postgres,
         family = f"pgtls_session_{name}_seconds"
         assert metrics.value(f"{family}_count", session="1h") == 1
         assert 0.9 < metrics.value(f"{family}_sum", session="1h") < 10
-    (line,) = lines(daemon)
+    (line,) = daemon.told("Session was dropped")
     assert "how=server_message" in line and "sqlstate=57P01" in line and 'session=1h' in line
     assert re.search(r"age=\d\S* idle=\d\S* ", line)
     drop = last_drop(daemon)

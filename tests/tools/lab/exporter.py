@@ -118,6 +118,14 @@ class Exporter:
     def log(self):
         return self.program.log()
 
+    def told(self, text, at_least=1):
+        """The lines of the log with this text. Lines are written by a thread of their own: the metric that one goes
+        with may be seen before it, so as many are waited for as there have to be."""
+        def lines():
+            return [line for line in self.log().splitlines() if text in line]
+        wait_for(lambda: len(lines()) >= at_least, 10, lambda: f"the log to tell {text!r}: {self.log()[-3000:]}")
+        return lines()
+
     def connection(self, address=None, timeout=10):
         address = address or self.addresses[0]
         if address.startswith("unix:"):
