@@ -129,6 +129,11 @@ enum cap caps_enter(struct caps *caps, const char *address, enum pace pace, int6
     return CAP_NONE;
 }
 
+bool caps_connect_again(struct caps *caps, int64_t now_ns)
+{
+    return take_token(caps, now_ns);
+}
+
 bool caps_full(const struct caps *caps, enum pace pace)
 {
     return is_full_for(&caps->in_flight, caps->max_in_flight, pace) ||

@@ -297,25 +297,79 @@ def test_limits_refuse_and_do_not_queue(lab, exporter):
     assert counted.value("pgtls_probe_requests_total", outcome="success") == 1
 
 
-def test_new_connections_per_second_are_limited_too(lab, trust, exporter):
-    """A probe with a login makes two of them. Without room for the second one, what the first has found is not told."""
+def one_connection_a_second(lab, trust, exporter):
+    """An exporter that probes by request, and the server it may probe."""
     server = lab.postgres()
     tls = {"sslmode": "verify-full", "sslrootcert": str(trust.root_file), "allow_targets": [LOOPBACK], **PATIENCE}
     one = exporter({"modules": {"default": tls, "login": {**tls, "user": "u_trust", "dbname": "app"}},
                     "limits": {"connections_per_second": 1}})
-    full = "the limit of new connections per second is reached"
+    return one, at(server)
 
-    def refused(module, begin):
-        answer = probe(one, at(server), module)
-        return answer.status == 503 and answer.text.startswith(begin + full) and "probe_success" not in answer.text
 
-    def after_a_second(told):
-        time.sleep(1.1)
-        return told()
-    wait_for(lambda: after_a_second(lambda: refused("login", 'module "login": ')), 20, "a login to be refused")
-    wait_for(lambda: refused("default", ""), 20, "an inspect to be refused")
-    wait_for(lambda: probe(one, at(server)).status == 200, 20, "a second to pass")
+FULL = "the limit of new connections per second is reached"
+
+
+def test_new_connections_per_second_are_limited_too(lab, trust, exporter):
+    one, target = one_connection_a_second(lab, trust, exporter)
+
+    def is_refused():
+        answer = probe(one, target)
+        return answer.status == 503 and answer.text.startswith(FULL)
+    wait_for(is_refused, 20, "an inspect to be refused")
+    wait_for(lambda: probe(one, target).status == 200, 20, "a second to pass")
     assert one.scrape().value("pgtls_probes_in_flight") == 0
+
+
+def test_a_login_waits_for_the_rate(lab, trust, exporter):
+    """It is the second connection of its probe. Nobody new comes before it, and its wait is no duration."""
+    one, target = one_connection_a_second(lab, trust, exporter)
+    held_back = one.scrape().value("pgtls_probes_held_back_total", limit="connections_per_second")
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        def inspected():
+            waiting = pool.submit(probe, one, target, "login")
+            wait_for(lambda: waiting.done() or one.scrape().value("pgtls_probes_waiting") == 1, 20, "the inspect")
+            return waiting
+        waiting = inspected()
+        while waiting.done():  # its inspect was refused
+            waiting = inspected()
+        began = time.monotonic()
+
+        def come():
+            while not waiting.done():
+                newcomer = probe(one, target)
+                assert newcomer.status == 503 and newcomer.text.startswith(FULL)
+        newcomers = [pool.submit(come) for _ in range(4)]
+        answered, waited = metrics_of(waiting.result()), time.monotonic() - began
+        for each in newcomers:
+            each.result()
+    assert answered.value("probe_success") == 1
+    assert answered.value("pgtls_probe_phase_seconds", phase="auth") > 0
+    assert waited - answered.value("probe_duration_seconds") > 0.2  # nearly a second
+    counted = one.scrape()
+    assert counted.value("pgtls_probes_held_back_total", limit="connections_per_second") > held_back
+    assert counted.value("pgtls_probes_waiting") == counted.value("pgtls_probes_in_flight") == 0
+
+
+def test_a_login_that_would_wait_too_long_is_refused(lab, trust, exporter):
+    """What its inspect has found is not told: it would be half an answer."""
+    one, target = one_connection_a_second(lab, trust, exporter)
+
+    def is_refused():
+        answer = probe(one, target, "login", timeout=1)
+        return answer.status == 503 and answer.text.startswith(f'module "login": {FULL}') and "probe_success" not in answer.text
+    wait_for(is_refused, 20, "a login to be refused")
+    counted = one.scrape()
+    assert counted.value("pgtls_probes_waiting") == counted.value("pgtls_probes_in_flight") == 0
+
+
+def test_a_login_that_waits_is_answered_at_the_end(lab, trust, exporter):
+    """It has three quarters of a second, as what is in flight has."""
+    one, target = one_connection_a_second(lab, trust, exporter)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(probe, one, target, "login")
+        wait_for(lambda: waiting.done() or one.scrape().value("pgtls_probes_waiting") == 1, 20, "the inspect")
+        assert one.stop() == 0
+        assert waiting.result().status in (200, 503)
 
 
 # --- what it leaves behind -----------------------------------------------------------------------------

@@ -302,6 +302,25 @@ static void test_caps_on_new_connections(void **state)
     caps_deinit(&caps);
 }
 
+static void test_caps_on_further_connections(void **state)
+{
+    const struct settings settings = {.max_connections_per_second = 10, .max_in_flight = 1};
+    struct caps caps = {0};
+
+    (void)state;
+    caps_set(&caps, &settings, 1, 0);
+    assert_int_equal(caps_enter(&caps, "", PACE_PROMPT, 0), CAP_NONE);
+    assert_false(caps_connect_again(&caps, 99 * NS_PER_MS));
+    assert_true(caps_connect_again(&caps, 101 * NS_PER_MS)); /* at the only place there is */
+    assert_int_equal(caps_enter(&caps, "", PACE_PROMPT, NS_PER_S), CAP_IN_FLIGHT);
+    caps_leave(&caps, "", PACE_PROMPT);
+    assert_int_equal(caps_enter(&caps, "", PACE_PROMPT, 2 * NS_PER_S), CAP_NONE);
+    assert_false(caps_connect_again(&caps, 2 * NS_PER_S));
+    caps_set(&caps, &(struct settings){0}, 1, 2 * NS_PER_S); /* no limit any more */
+    assert_true(caps_connect_again(&caps, 2 * NS_PER_S));
+    caps_deinit(&caps);
+}
+
 /* A deadline that passed while the process stood still. */
 static void test_a_second_look(void **state)
 {
@@ -334,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_caps_are_shared_between_workers),
         cmocka_unit_test(test_who_shares_the_caps),
         cmocka_unit_test(test_caps_on_new_connections),
+        cmocka_unit_test(test_caps_on_further_connections),
     };
 
     return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);

@@ -14,7 +14,7 @@ enum request_outcome {
     REQUEST_INVALID,        /* what was asked for makes no sense */
     REQUEST_UNKNOWN_MODULE, /* there is no such module */
     REQUEST_FORBIDDEN,      /* the module does not allow the target */
-    REQUEST_BUSY,           /* a limit says no; nothing was connected */
+    REQUEST_BUSY,           /* a limit says no; what was measured, if anything, is not told */
     REQUEST_ERROR,          /* out of memory, or the exporter is ending */
     REQUEST_OUTCOME_COUNT
 };

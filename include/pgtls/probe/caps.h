@@ -50,6 +50,10 @@ void caps_deinit(struct caps *caps);
  * says no. */
 enum cap caps_enter(struct caps *caps, const char *address, enum pace pace, int64_t now_ns);
 
+/* One that has entered makes a further connection at its place: only the rate has a say. False: it
+ * has to wait. */
+bool caps_connect_again(struct caps *caps, int64_t now_ns);
+
 /* After a refusal: would anybody else of this pace be refused as well, whatever the address? */
 bool caps_full(const struct caps *caps, enum pace pace);
 

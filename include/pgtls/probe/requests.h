@@ -6,7 +6,8 @@
  * Who asks for the same target by the same module while it is being probed shares that probe,
  * unless it may take longer than this request has time. The limits of the configuration hold here
  * as a further worker's share of them (all of them where nothing else is watched); what is beyond
- * them is refused and not queued: whoever asked asks again. */
+ * them is refused and not queued: whoever asked asks again. Only a login, the second connection of
+ * its probe, waits for the rate of new connections, for half of the time that is left. */
 #include "pgtls/model/requested.h"
 #include "pgtls/model/self.h"
 
