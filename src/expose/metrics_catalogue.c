@@ -173,11 +173,11 @@ const struct family family_catalogue[] = {
     GAUGE("pgtls_probes_in_flight", "", "", .self = emit_probes_in_flight,
           .help = "Probes now running."),
     GAUGE("pgtls_probes_waiting", "", "", .self = emit_probes_waiting,
-          .help = "Probes that are due and that a limit holds back now."),
+          .help = "Probes, and sessions to be opened, that are due and held back by a limit now."),
     COUNTER("pgtls_probes_held_back_total", "", "limit", .self = emit_probes_held_back,
-            .help = "Probes that were due and had to wait for room, by the limit that held them "
-                    "back first; in_flight_slow is the part of in_flight open to servers that "
-                    "did not answer promptly."),
+            .help = "Probes, and sessions to be opened, that were due and had to wait for room, by "
+                    "the limit that held them back first; in_flight_slow is the part of in_flight "
+                    "open to servers that did not answer promptly."),
     GAUGE("pgtls_limit", "", "limit", .self = emit_limits,
           .help = "Limits in force, as configured; 0 is none."),
     HISTOGRAM("pgtls_scheduler_lag_seconds", "", .self = emit_scheduler_lag,

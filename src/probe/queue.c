@@ -29,67 +29,76 @@ void queue_init(struct watch_context *c, uv_loop_t *loop)
     c->queue.retry.data = c;
 }
 
-void queue_add(struct watched *w, enum cap cap, enum pace pace)
+static void stand_in_line(struct watch_context *c, struct waiter *w, enum cap cap, enum pace pace)
 {
-    struct watch_context *c = w->context;
-
     w->queued = true;
     w->queued_at = pace;
-    w->next_queued = NULL;
+    w->next = NULL;
     *c->queue.lines[pace].end = w;
-    c->queue.lines[pace].end = &w->next_queued;
+    c->queue.lines[pace].end = &w->next;
     atomic_fetch_add(&c->self->probes_waiting, 1);
     atomic_fetch_add(&c->self->probes_held_back[cap], 1);
     look_again(c);
 }
 
-/* Takes out the one that *at leads to. */
-static void take_out(struct watch_context *c, struct watched **at)
+void queue_start(struct watch_context *c, struct waiter *w)
 {
-    struct watched *w = *at;
+    enum pace pace;
+    enum cap cap = w->try_start(w->owner, &pace);
 
-    *at = w->next_queued;
-    if (c->queue.lines[w->queued_at].end == &w->next_queued)
+    if (cap != CAP_NONE)
+        stand_in_line(c, w, cap, pace);
+}
+
+/* Takes out the one that *at leads to. */
+static void take_out(struct watch_context *c, struct waiter **at)
+{
+    struct waiter *w = *at;
+
+    *at = w->next;
+    if (c->queue.lines[w->queued_at].end == &w->next)
         c->queue.lines[w->queued_at].end = at;
     w->queued = false;
     atomic_fetch_sub(&c->self->probes_waiting, 1);
 }
 
-void queue_remove(struct watched *w)
+void queue_remove(struct watch_context *c, struct waiter *w)
 {
-    struct watched **at = &w->context->queue.lines[w->queued_at].first;
+    struct waiter **at = &c->queue.lines[w->queued_at].first;
 
+    if (!w->queued)
+        return;
     while (*at && *at != w)
-        at = &(*at)->next_queued;
+        at = &(*at)->next;
     if (*at)
-        take_out(w->context, at);
+        take_out(c, at);
 }
 
 /* Lets one of a line start, at `at` or behind. Where to go on; NULL: nobody in it can. */
-static struct watched **start_one(struct watch_context *c, struct watched **at)
+static struct waiter **start_one(struct watch_context *c, struct waiter **at)
 {
     while (*at) {
-        struct watched *w = *at;
+        struct waiter *w = *at;
         enum pace pace;
 
         w->queued = false; /* to start, or to wait for another time */
-        if (watched_try_start(w, &pace) == CAP_NONE) {
+        if (w->try_start(w->owner, &pace) == CAP_NONE) {
             take_out(c, at);
             return at;
         }
         w->queued = true;
         if (caps_full(&c->caps, pace))
             return NULL;
-        at = &w->next_queued;
+        at = &w->next;
     }
     return NULL;
 }
 
 /* The two lines in turns, also from one call to the next: often there is room for one alone. */
-void queue_run(struct watch_context *c)
+static void run(struct watch_context *c)
 {
     enum pace pace = c->queue.next;
-    struct watched **at[PACE_COUNT];
+    struct waiter **at[PACE_COUNT];
 
     for (int i = 0; i < PACE_COUNT; i++)
         at[i] = &c->queue.lines[i].first;
@@ -102,5 +111,21 @@ void queue_run(struct watch_context *c)
             c->queue.next = other;
         pace = other;
     }
+}
+
+/* Who starts may end at once, and make room: the lines are gone through again, not within. */
+void queue_run(struct watch_context *c)
+{
+    struct queue *q = &c->queue;
+
+    q->changed = true;
+    if (q->runs)
+        return;
+    q->runs = true;
+    while (q->changed) {
+        q->changed = false;
+        run(c);
+    }
+    q->runs = false;
     look_again(c);
 }

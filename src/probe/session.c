@@ -20,13 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LASTED_NS    (60 * NS_PER_S)   /* a session that did is no sign of refusal */
-#define HELD_BACK_NS (500 * NS_PER_MS) /* until who refused is asked again */
+#define LASTED_NS (60 * NS_PER_S)   /* a session that did is no sign of refusal */
+#define BUSY_NS   (500 * NS_PER_MS) /* until another login of the server may be over */
 
 struct session {
     struct session_place place;
     enum session_stage { SESSION_CLOSED, SESSION_OPENING, SESSION_OPEN } stage;
     bool allowed;
+    struct waiter waiter; /* to be opened */
     struct login *login;
     struct login_job *job;          /* its long step, while that is on another thread */
     struct endpoint_set *login_set; /* that it borrows from; a reference */
@@ -167,23 +168,6 @@ static bool leave_caps(struct session *s)
     return caps_leave(&s->place.context->caps, s->entered_as, s->entered_at);
 }
 
-/* May it log in now? The caps hold it, and one login of a server at a time. An attempt that follows
- * one in vain is not taken for a prompt one. */
-static bool enter_caps(struct session *s, int64_t now_ns)
-{
-    const char *address = s->place.learned->address;
-
-    if (!watched_login_begin(s->place.owner))
-        return false;
-    s->entered_at = s->failures > 0 ? PACE_OTHER : PACE_PROMPT;
-    if (caps_enter(&s->place.context->caps, address, s->entered_at, now_ns) != CAP_NONE) {
-        watched_login_end(s->place.owner);
-        return false;
-    }
-    str_copy(s->entered_as, sizeof s->entered_as, address);
-    return true;
-}
-
 static void close_login(struct session *s)
 {
     unwatch(s);
@@ -299,9 +283,8 @@ static void opening_over(struct session *s)
         queue_run(s->place.context);
 }
 
-static void try_open(struct session *s)
+static void open_login(struct session *s, int64_t now_ns)
 {
-    int64_t now_ns = clock_monotonic_ns();
     const struct login_start start = {.server = s->place.server,
                                       .learned = s->place.learned,
                                       .host = &s->place.context->host,
@@ -309,10 +292,6 @@ static void try_open(struct session *s)
     enum internal_reason reason;
     char text[256] = "";
 
-    if (!enter_caps(s, now_ns)) {
-        arm(s, now_ns + HELD_BACK_NS);
-        return;
-    }
     s->stage = SESSION_OPENING;
     s->deadline_ns = now_ns + s->place.server->timeout_ns;
     s->looked = false;
@@ -324,6 +303,33 @@ static void try_open(struct session *s)
     }
     arm(s, s->deadline_ns);
     advance(s);
+}
+
+/* Opens, if it still may. The caps hold it, and one login of a server at a time. An attempt that
+ * follows one in vain is not taken for a prompt one. */
+static enum cap try_open(void *owner, enum pace *pace)
+{
+    struct session *s = owner;
+    const char *address = s->place.learned->address;
+    int64_t now_ns = clock_monotonic_ns();
+    enum cap cap;
+
+    *pace = s->failures > 0 ? PACE_OTHER : PACE_PROMPT;
+    if (!s->allowed)
+        return CAP_NONE;
+    if (!watched_login_begin(s->place.owner)) {
+        arm(s, now_ns + BUSY_NS);
+        return CAP_NONE;
+    }
+    cap = caps_enter(&s->place.context->caps, address, *pace, now_ns);
+    if (cap != CAP_NONE) {
+        watched_login_end(s->place.owner);
+        return cap;
+    }
+    s->entered_at = *pace;
+    str_copy(s->entered_as, sizeof s->entered_as, address);
+    open_login(s, now_ns);
+    return CAP_NONE;
 }
 
 /* --- the machine ------------------------------------------------------------------------------ */
@@ -404,8 +410,8 @@ static void on_timer(uv_timer_t *timer)
     struct session *s = timer->data;
 
     if (s->stage == SESSION_CLOSED) {
-        if (s->allowed)
-            try_open(s);
+        if (s->allowed && !s->waiter.queued)
+            queue_start(s->place.context, &s->waiter);
     } else if (s->stage == SESSION_OPEN && !login_checking(s->login)) {
         check(s);
     } else if (!look_again(s)) {
@@ -423,6 +429,7 @@ struct session *session_new(const struct session_place *place)
     if (!s)
         return NULL;
     s->place = *place;
+    s->waiter = (struct waiter){.owner = s, .try_start = try_open};
     endpoint_set_ref(s->place.set);
     server_state_ref(s->place.state);
     uv_timer_init(place->context->host.loop, &s->timer);
@@ -461,6 +468,7 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void session_stop(struct session *s)
 {
+    queue_remove(s->place.context, &s->waiter);
     leave_caps(s);
     if (s->stage != SESSION_CLOSED)
         close_login(s);

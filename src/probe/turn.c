@@ -34,7 +34,7 @@ static struct watched *first_free(const struct turns *turns)
 {
     struct watched *w = turns->first;
 
-    while (w && (w->probe || w->queued))
+    while (w && (w->probe || w->waiter.queued))
         w = w->next_in_turn;
     return w;
 }

@@ -33,7 +33,7 @@ static void arm(struct watched *w)
 {
     int64_t at_ns = w->slots[PROBE_INSPECT].due_ns, left_ns;
 
-    if (w->removed || w->probe || w->queued || server_pause(w->server))
+    if (w->removed || w->probe || w->waiter.queued || server_pause(w->server))
         return;
     if (w->turn_link)
         turn_wake(w); /* no time to wait for: the login's turn comes */
@@ -124,8 +124,10 @@ static enum probe_kind due_kind(const struct watched *w, int64_t now_ns)
     return login ? PROBE_LOGIN : PROBE_COUNT;
 }
 
-enum cap watched_try_start(struct watched *w, enum pace *pace)
+/* Starts what is due. */
+static enum cap try_start(void *owner, enum pace *pace)
 {
+    struct watched *w = owner;
     int64_t now_ns = clock_monotonic_ns();
     enum probe_kind kind = due_kind(w, now_ns);
     enum cap cap;
@@ -148,27 +150,18 @@ enum cap watched_try_start(struct watched *w, enum pace *pace)
     return CAP_NONE;
 }
 
-static void start_or_queue(struct watched *w)
-{
-    enum pace pace;
-    enum cap cap = watched_try_start(w, &pace);
-
-    if (cap != CAP_NONE)
-        queue_add(w, cap, pace);
-}
-
 static void on_due(uv_timer_t *timer)
 {
     struct watched *w = timer->data;
     enum probe_kind kind;
 
-    if (w->removed || w->probe || w->queued)
+    if (w->removed || w->probe || w->waiter.queued)
         return;
     w->has_turn = false;
     kind = due_kind(w, clock_monotonic_ns());
     w->has_turn = kind == PROBE_LOGIN && turn_take(w);
     if (kind != PROBE_LOGIN || w->has_turn)
-        start_or_queue(w);
+        queue_start(w->context, &w->waiter);
 }
 
 bool watched_on_turn(struct watched *w)
@@ -178,7 +171,7 @@ bool watched_on_turn(struct watched *w)
         arm(w);
         return false;
     }
-    start_or_queue(w);
+    queue_start(w->context, &w->waiter);
     return true;
 }
 
@@ -443,6 +436,7 @@ struct watched *watched_new(struct watch_context *context, struct server_state *
     w->state = server_state_ref(state);
     w->set = endpoint_set_ref(set);
     w->server = server;
+    w->waiter = (struct waiter){.owner = w, .try_start = try_start};
     for (int kind = 0; kind < PROBE_COUNT; kind++)
         w->slots[kind] = (struct slot){.interval_ns = base_interval_ns(w, (enum probe_kind)kind),
                                        .pace = PACE_OTHER};
@@ -491,8 +485,7 @@ static void change_interval(struct slot *slot, int64_t before_ns, int64_t after_
 static void leave_alone(struct watched *w)
 {
     uv_timer_stop(&w->timer);
-    if (w->queued)
-        queue_remove(w);
+    queue_remove(w->context, &w->waiter);
     turn_leave(w);
     stop_sessions(w);
     if (w->probe)
@@ -532,7 +525,7 @@ void watched_update(struct watched *w, struct endpoint_set *set, const struct se
     w->learned.plain_query = false;
     update_sessions(w, before);
     endpoint_set_unref(old);
-    if (!w->probe && !w->queued)
+    if (!w->probe && !w->waiter.queued)
         arm(w);
 }
 
@@ -545,8 +538,7 @@ void watched_remove(struct watched *w)
 {
     w->removed = true;
     uv_timer_stop(&w->timer);
-    if (w->queued)
-        queue_remove(w);
+    queue_remove(w->context, &w->waiter);
     turn_leave(w);
     stop_sessions(w);
     if (!w->probe)

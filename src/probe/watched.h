@@ -8,6 +8,15 @@
 
 struct session;
 
+/* One that is due and waits for room, see queue.h. */
+struct waiter {
+    void *owner;
+    enum cap (*try_start)(void *owner, enum pace *pace);
+    bool queued;
+    enum pace queued_at;
+    struct waiter *next;
+};
+
 /* Per kind of probe. */
 struct slot {
     int64_t due_ns, started_ns;
@@ -41,9 +50,7 @@ struct watched {
     bool session_logs_in; /* one of them is about to: at most one login at a time */
     char entered_as[64];  /* the address the caps count it under, at this pace */
     enum pace entered_at;
-    bool queued; /* due, held back by a cap */
-    enum pace queued_at;
-    struct watched *next_queued;
+    struct waiter waiter;                      /* for a probe */
     struct watched *next_in_turn, **turn_link; /* in the line of logins; NULL: not in it */
     bool has_turn; /* a login's, of watched_on_turn or turn_take; until something begins */
     struct watched *next, **link; /* in the context's list */
@@ -52,9 +59,10 @@ struct watched {
 /* Those whom a cap holds back, see queue.h. */
 struct queue {
     struct {
-        struct watched *first, **end;
+        struct waiter *first, **end;
     } lines[PACE_COUNT];
-    enum pace next; /* whose turn it is */
+    enum pace next;     /* whose turn it is */
+    bool runs, changed; /* room came while it did */
     uv_timer_t retry;
 };
 
@@ -102,9 +110,6 @@ void watched_remove(struct watched *w);
 
 /* Breaks off what is still in flight, of all. */
 void watched_cancel_all(struct watch_context *context);
-
-/* For the queue: starts what is due. Else the cap that refused, and at which pace it was asked. */
-enum cap watched_try_start(struct watched *w, enum pace *pace);
 
 /* For the turns: its login may begin. False: there is none to begin any more. */
 bool watched_on_turn(struct watched *w);

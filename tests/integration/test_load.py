@@ -79,3 +79,15 @@ def test_everybody_is_logged_in_to_where_there_is_more_to_do_than_can_be(lab, ex
     for probe in ("inspect", "login"):
         assert counts(metrics, probe)[0] >= 1, (probe, counts(metrics, probe))
     assert metrics.value("pgtls_limit", limit="connections_per_second") == 20
+
+
+def test_sessions_are_opened_where_there_is_more_to_do_than_can_be(lab, trust, exporter):
+    """They stand in line with the probes; whoever looks for room now and then finds none."""
+    hang = {f"h{n}": endpoint_of(lab.misbehave("stall_at_accept"), sslmode="require", interval="1s", timeout="1s")
+            for n in range(5)}
+    good = endpoint_of(lab.postgres(), user="u_trust", dbname="app", sslrootcert=str(trust.root_file), interval="10s",
+                       login={"interval": "10s"}, session=[{"idle": f"{60 + i}s"} for i in range(3)])
+    daemon = exporter({**one_cluster({**hang, "good": good}), "limits": {"in_flight": 1}}, workers=1)
+    metrics = daemon.until(lambda m: m.sum("pgtls_session_up") == 3, 60)
+    assert metrics.value("pgtls_probes_waiting") > 0
+    assert metrics.sum("pgtls_session_drops_total") == 0
