@@ -181,11 +181,11 @@ def test_a_bad_service_keeps_its_last_good_list(lab, trust, exporter, inventory,
     source.answer = answer
     bad = daemon.until(lambda m: m.value("pgtls_discovery_failures_total") >= 2, seconds=30)
     assert endpoints(bad) == {("good", "write")} and bad.value("pgtls_discovery_good") == 0
-    said = [line for line in daemon.log().splitlines() if "Discovery failed" in line]
+    said = daemon.told("Discovery failed")
     assert len(said) == 1 and says in said[0]
     source.tell([group([lab.postgres()], "better")])
     daemon.until(lambda m: endpoints(m) == {("better", "write")})
-    assert "Discovery works again" in daemon.log()
+    assert daemon.told("Discovery works again")
 
 
 def test_a_source_that_never_answers_holds_nothing_up(lab, trust, exporter, inventory):
@@ -207,7 +207,7 @@ def test_what_a_file_defines_wins_and_what_it_has_is_built_upon(lab, trust, expo
     metrics = daemon.settled()
     assert endpoints(metrics) == {("known", "write"), ("known", "read")}
     assert metrics.value("pgtls_up", pg_endpoint="read") == 1  # by the cluster's user
-    assert "left out: endpoint" in daemon.log()
+    assert daemon.told("left out: endpoint")
 
 
 def test_commands_discover_too(lab, trust, scratch, inventory):

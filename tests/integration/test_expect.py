@@ -66,7 +66,7 @@ def test_the_expected_refusal_is_good_and_its_end_is_not(guarded, watch):
         assert metrics.value("pgtls_up", pg_endpoint=endpoint) == 0
         assert not metrics.all(EXPECTED, pg_endpoint=endpoint)
     assert not metrics.all("pgtls_expected_refusals_total", pg_endpoint="open")
-    assert "refused_as_expected=hba_no_entry_ssl" in daemon.log()
+    assert daemon.told("refused_as_expected=hba_no_entry_ssl")
 
     guarded.set_hba(OPEN.format("trust"))
     guarded.reload()

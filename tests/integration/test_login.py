@@ -33,7 +33,7 @@ def test_a_login_outage_keeps_up_at_zero_without_flapping(lab, trust, password_f
     (active,) = [labels for labels, _ in metrics.all("pgtls_fault_active")]
     assert (active["probe"], active["phase"], active["class"], active["fault"]) \
         == ("login", "auth", "auth", "password_failed")
-    changes = [line for line in daemon.log().splitlines() if "password_failed" in line]
+    changes = daemon.told("password_failed")
     assert len(changes) == 1, changes
 
 

@@ -48,7 +48,7 @@ def test_a_bad_configuration_changes_nothing(lab, trust, exporter):
     daemon.reload()
     after = daemon.until(lambda m: m.value("pgtls_config_last_reload_successful") == 0)
     assert endpoints(after) == {"write"} and after.value("pgtls_up") == 1
-    assert "pgtls.yml:2:" in daemon.log() and "pgtls.yml:3:" in daemon.log()
+    assert daemon.told("pgtls.yml:2:") and daemon.told("pgtls.yml:3:")
     assert daemon.get("/-/ready").status == 200
     probes = after.value("pgtls_probes_total", probe="inspect")
     daemon.until(lambda m: m.value("pgtls_probes_total", probe="inspect") > probes + 2)

@@ -100,7 +100,7 @@ def test_a_certificate_renewed_on_disk_and_not_reloaded(trust, postgres, watch, 
     assert daemon.health()["status"] == "ok"
     told = daemon.server_health("lab")["certificate_file"]
     assert told["served"] is True and told["unserved_since"] is None
-    assert "Promise is kept again" in daemon.log()
+    assert daemon.told("Promise is kept again")
 
 
 def test_a_server_that_lets_its_certificate_expire_beside_a_new_one(trust, postgres, watch):

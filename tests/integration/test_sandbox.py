@@ -66,7 +66,7 @@ def test_every_thread_gives_it_up(trust, exporter, server):
         assert thread["NoNewPrivs"] == "1" and thread["Seccomp"] == "2", thread["Name"]
     assert parts_of(metrics) == dict.fromkeys(PARTS, 1)
     assert metrics.value("pgtls_sandbox_refused_calls_total") == 0
-    assert "msg=Sandboxed parts=capabilities,no_new_privs,landlock,seccomp" in daemon.log()
+    assert daemon.told("msg=Sandboxed parts=capabilities,no_new_privs,landlock,seccomp")
 
 
 @without_sanitizer  # whose report may be one
@@ -120,7 +120,7 @@ def test_new_names_elsewhere(trust, exporter, server, tmp_path):
     for name in ("secret", "root"):
         error = daemon.server_health("lab", name)["error"]
         assert str(elsewhere) in error and "sandbox" in error and "restart" in error
-    (hidden,) = [line for line in daemon.log().splitlines() if "restart it to read there" in line]
+    (hidden,) = daemon.told("restart it to read there")
     assert "paths=2" in hidden and str(elsewhere) in hidden
     before = metrics.value("pgtls_probes_total", pg_endpoint="known", probe="login")
     daemon.until(lambda m: m.value("pgtls_probes_total", pg_endpoint="known", probe="login") > before)
@@ -161,7 +161,7 @@ def test_without_it(trust, exporter, server):
     daemon = exporter(one_cluster({"write": endpoint_of(server, sslrootcert=str(trust.root_file))}),
                       arguments=["--no-sandbox"])
     assert parts_of(daemon.scrape()) == dict.fromkeys(PARTS, 0)
-    assert 'msg="Not sandboxed" flag=--no-sandbox' in daemon.log()
+    assert daemon.told('msg="Not sandboxed" flag=--no-sandbox')
     assert {thread["Seccomp"] for thread in status_of(daemon.pid)} == {next(status_of("self"))["Seccomp"]}
 
 
@@ -175,8 +175,8 @@ def test_a_kernel_without_a_part(trust, exporter, server, tmp_path, call, missin
     metrics = daemon.until(lambda m: m.value("pgtls_up") == 1)
     parts = parts_of(metrics)
     assert parts[missing] == 0 and parts["capabilities"] == parts["no_new_privs"] == 1
-    lines = [line for line in daemon.log().splitlines() if "Sandboxed in part" in line]
-    assert len(lines) == 1 and re.search(rf'missing="?[\w,]*{missing}', lines[0])
+    (line,) = daemon.told("Sandboxed in part")
+    assert re.search(rf'missing="?[\w,]*{missing}', line)
 
 
 def wrapped(path, tool, call):

@@ -427,7 +427,7 @@ def test_d_says_after_how_long_and_how(daemon, metrics, alerts, world):
     assert 4.9 < last["idle_seconds"] < 7 and last["how"] == "timeout"
     assert drops(metrics, "pool/direct") == {}
     assert metrics.value("pgtls_session_up", **of("pool/direct")) == 1
-    lines = [line for line in daemon.log().splitlines() if 'msg="Session was dropped" pg_cluster=pool' in line]
+    lines = daemon.told('msg="Session was dropped" pg_cluster=pool')
     assert [line for line in lines if "pg_endpoint=firewall" in line and "how=timeout" in line]
     assert all(re.search(r" how=\w+ age=\S+ idle=\S+", line) for line in lines)
     # New connections work all the while: that is what tells it from an outage.

@@ -188,7 +188,7 @@ def test_tls_is_not_switched_while_it_runs(tmp_path, authority):
     with Exporter(tmp_path / "daemon", TARGETS, arguments=[f"--web.config.file={web}"]) as daemon:
         replace(web, tls + f"basic_auth_users: {{prom: '{hashed('x')}'}}\n")
         assert file_is(daemon, web, 0)
-        assert "that takes a restart" in daemon.log()
+        assert daemon.told("that takes a restart")
         replace(web, "")
         assert file_is(daemon, web, 1)
 
