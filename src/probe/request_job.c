@@ -254,7 +254,8 @@ static void stand_in_line(struct job *job)
     jobs->line_end = &job->next_in_line;
     atomic_fetch_add(&jobs->self->probes_waiting, 1);
     atomic_fetch_add(&jobs->self->probes_held_back[CAP_RATE], 1);
-    uv_timer_start(&jobs->retry, on_retry, RETRY_MS, RETRY_MS);
+    if (!uv_is_active((uv_handle_t *)&jobs->retry)) /* whoever follows puts off nobody's turn */
+        uv_timer_start(&jobs->retry, on_retry, RETRY_MS, RETRY_MS);
 }
 
 /* A login is the second connection of its job; its inspect has often taken what there was. */
