@@ -74,20 +74,30 @@ void queue_remove(struct watch_context *c, struct waiter *w)
         take_out(c, at);
 }
 
-/* Lets one of a line start, at `at` or behind. Where to go on; NULL: nobody in it can. */
+/* Has its pace changed since it came to stand in line, those behind it are of the line's. */
+static bool is_full_for_all(const struct watch_context *c, const struct waiter *w, enum pace pace)
+{
+    return caps_full(&c->caps, pace) && caps_full(&c->caps, w->queued_at);
+}
+
+/* Lets one of a line start, at `at` or behind; one that has nothing to start takes no turn. Where
+ * to go on; NULL: nobody in it can. */
 static struct waiter **start_one(struct watch_context *c, struct waiter **at)
 {
     while (*at) {
         struct waiter *w = *at;
+        size_t in_flight = c->caps.in_flight.all;
         enum pace pace;
 
         w->queued = false; /* to start, or to wait for another time */
         if (w->try_start(w->owner, &pace) == CAP_NONE) {
             take_out(c, at);
-            return at;
+            if (c->caps.in_flight.all > in_flight)
+                return at;
+            continue;
         }
         w->queued = true;
-        if (caps_full(&c->caps, pace))
+        if (is_full_for_all(c, w, pace))
             return NULL;
         at = &w->next;
     }

@@ -1,7 +1,7 @@
 #pragma once
 /* Probes and sessions that are due and that a cap holds back. Two lines, one for servers that
  * answered promptly the last time and one for the others, served in turns: however long the line of
- * those that hang, nobody else stands in it. */
+ * those that hang, nobody else stands in it, and a turn is for one that starts. */
 #include "watched.h"
 
 void queue_init(struct watch_context *context, uv_loop_t *loop);

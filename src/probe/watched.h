@@ -11,6 +11,8 @@ struct session;
 /* One that is due and waits for room, see queue.h. */
 struct waiter {
     void *owner;
+    /* Starts, or tells which cap refused; CAP_NONE also where there is nothing to start any more.
+     * Sets *pace in any case, and touches nobody else's place in line. */
     enum cap (*try_start)(void *owner, enum pace *pace);
     bool queued;
     enum pace queued_at;
