@@ -111,8 +111,8 @@ def given():
 
 def visitors():
     return (row("Who asks it"), [
-        (8, 8, series("Requests to /probe", "By how they ended: success and failure are of probes that ran, the others "
-                      "connected to nothing.",
+        (8, 8, series("Requests to /probe", "By how they ended: success and failure are of probes that ran to their end; "
+                      "invalid, unknown_module and forbidden connected to nothing.",
                       [query(happened("pgtls_probe_requests_total", "outcome", SELF), "{{outcome}}")], "short",
                       bars=True)),
         (8, 8, series("Visitors refused", "For want of a right password, or because there were too many requests; only "

@@ -166,8 +166,9 @@ const struct family family_catalogue[] = {
     GAUGE("pgtls_probe_interval_seconds", "seconds", "probe", .server = emit_probe_interval,
           .help = "Interval now in force for this kind of probe, backoff included."),
     COUNTER("pgtls_probe_requests_total", "", "outcome", .self = emit_requested,
-            .help = "Requests to /probe: success and failure are of probes that ran (shared ones "
-                    "count for each who asked), the others connected to nothing."),
+            .help = "Requests to /probe: success and failure are of probes that ran to their end "
+                    "(shared ones count for each who asked); invalid, unknown_module and forbidden "
+                    "connected to nothing."),
     COUNTER("pgtls_probes_skipped_total", "", "", .self = emit_probes_skipped,
             .help = "Probes that were due while the previous one, or a cap, held them back."),
     GAUGE("pgtls_probes_in_flight", "", "", .self = emit_probes_in_flight,
