@@ -83,19 +83,21 @@ static struct caps_address **find(struct caps *caps, const char *address)
 }
 
 /* Tokens drip in at the rate; a tenth of a second's worth may be saved up. */
-static bool take_token(struct caps *caps, int64_t now_ns)
+static void drip(struct caps *caps, int64_t now_ns)
 {
     double most = caps->per_second / 10 > 1 ? caps->per_second / 10 : 1;
 
-    if (caps->per_second <= 0)
-        return true;
     caps->tokens += caps->per_second * ns_to_seconds(now_ns - caps->filled_ns);
     caps->filled_ns = now_ns;
     if (caps->tokens > most)
         caps->tokens = most;
-    if (caps->tokens < 1)
+}
+
+static bool take_token(struct caps *caps)
+{
+    if (caps_rate_full(caps))
         return false;
-    caps->tokens -= 1;
+    caps->tokens -= caps->per_second > 0;
     return true;
 }
 
@@ -115,13 +117,14 @@ enum cap caps_enter(struct caps *caps, const char *address, enum pace pace, int6
 {
     struct caps_address **at = *address != '\0' ? find(caps, address) : NULL;
 
+    drip(caps, now_ns); /* whoever is refused, caps_full() is asked next */
     if (is_full(&caps->in_flight, caps->max_in_flight))
         return CAP_IN_FLIGHT;
     if (is_full_for(&caps->in_flight, caps->max_in_flight, pace))
         return CAP_IN_FLIGHT_SLOW;
     if (at && *at && is_full_for(&(*at)->in_flight, caps->max_per_address, pace))
         return CAP_ADDRESS;
-    if (!take_token(caps, now_ns))
+    if (!take_token(caps))
         return CAP_RATE;
     add(&caps->in_flight, pace);
     if (at)
@@ -131,13 +134,18 @@ enum cap caps_enter(struct caps *caps, const char *address, enum pace pace, int6
 
 bool caps_connect_again(struct caps *caps, int64_t now_ns)
 {
-    return take_token(caps, now_ns);
+    drip(caps, now_ns);
+    return take_token(caps);
+}
+
+bool caps_rate_full(const struct caps *caps)
+{
+    return caps->per_second > 0 && caps->tokens < 1;
 }
 
 bool caps_full(const struct caps *caps, enum pace pace)
 {
-    return is_full_for(&caps->in_flight, caps->max_in_flight, pace) ||
-           (caps->per_second > 0 && caps->tokens < 1);
+    return is_full_for(&caps->in_flight, caps->max_in_flight, pace) || caps_rate_full(caps);
 }
 
 bool caps_leave(struct caps *caps, const char *address, enum pace pace)

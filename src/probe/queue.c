@@ -12,10 +12,8 @@ static void on_retry(uv_timer_t *timer)
 static void look_again(struct watch_context *c)
 {
     uv_timer_t *retry = &c->queue.retry;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): takes the end of a line for none of c */
-    bool waiting = c->queue.lines[PACE_PROMPT].first || c->queue.lines[PACE_OTHER].first;
 
-    if (!waiting || c->caps.per_second <= 0)
+    if (!c->queue.for_rate)
         uv_timer_stop(retry);
     else if (!uv_is_active((uv_handle_t *)retry))
         uv_timer_start(retry, on_retry, RETRY_MS, RETRY_MS);
@@ -29,6 +27,14 @@ void queue_init(struct watch_context *c, uv_loop_t *loop)
     c->queue.retry.data = c;
 }
 
+/* A cap has just refused one. Whoever stands behind it may wait for the rate without having been
+ * asked. */
+static void see_refusal(struct watch_context *c, enum cap cap)
+{
+    if (cap == CAP_RATE || caps_rate_full(&c->caps))
+        c->queue.for_rate = true;
+}
+
 static void stand_in_line(struct watch_context *c, struct waiter *w, enum cap cap, enum pace pace)
 {
     w->queued = true;
@@ -38,6 +44,7 @@ static void stand_in_line(struct watch_context *c, struct waiter *w, enum cap ca
     c->queue.lines[pace].end = &w->next;
     atomic_fetch_add(&c->self->probes_waiting, 1);
     atomic_fetch_add(&c->self->probes_held_back[cap], 1);
+    see_refusal(c, cap);
     look_again(c);
 }
 
@@ -88,15 +95,18 @@ static struct waiter **start_one(struct watch_context *c, struct waiter **at)
         struct waiter *w = *at;
         size_t in_flight = c->caps.in_flight.all;
         enum pace pace;
+        enum cap cap;
 
         w->queued = false; /* to start, or to wait for another time */
-        if (w->try_start(w->owner, &pace) == CAP_NONE) {
+        cap = w->try_start(w->owner, &pace);
+        if (cap == CAP_NONE) {
             take_out(c, at);
             if (c->caps.in_flight.all > in_flight)
                 return at;
             continue;
         }
         w->queued = true;
+        see_refusal(c, cap);
         if (is_full_for_all(c, w, pace))
             return NULL;
         at = &w->next;
@@ -133,7 +143,7 @@ void queue_run(struct watch_context *c)
         return;
     q->runs = true;
     while (q->changed) {
-        q->changed = false;
+        q->changed = q->for_rate = false;
         run(c);
     }
     q->runs = false;

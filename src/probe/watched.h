@@ -65,6 +65,7 @@ struct queue {
     } lines[PACE_COUNT];
     enum pace next;     /* whose turn it is */
     bool runs, changed; /* room came while it did */
+    bool for_rate;      /* somebody waits for the rate of connections, as far as is known */
     uv_timer_t retry;
 };
 

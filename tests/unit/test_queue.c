@@ -1,6 +1,8 @@
 /* Who waits for room: two lines in turns, whatever those who wait come to. */
 #include "queue.h"
 
+#include "pgtls/base/clock.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +26,7 @@ static uv_loop_t loop;
 static struct one ones[MANY];
 static char begun[4 * MANY]; /* in their order, as letters */
 static int depth;
+static int64_t now_ns;
 
 static void leave(const struct one *one)
 {
@@ -39,7 +42,7 @@ static enum cap try_start(void *owner, enum pace *pace)
     *pace = one->pace;
     if (one->kind == HAS_NOTHING)
         return CAP_NONE;
-    cap = caps_enter(&context.caps, one->address, one->pace, 0);
+    cap = caps_enter(&context.caps, one->address, one->pace, now_ns);
     if (cap != CAP_NONE)
         return cap;
     begun[strlen(begun)] = (char)('a' + (one - ones));
@@ -57,6 +60,7 @@ static int set_up(void **state)
     memset(&self, 0, sizeof self);
     memset(ones, 0, sizeof ones);
     memset(begun, 0, sizeof begun);
+    now_ns = 0;
     context.self = &self;
     for (int i = 0; i < MANY; i++) {
         ones[i].waiter = (struct waiter){.owner = &ones[i], .try_start = try_start};
@@ -192,6 +196,35 @@ static void test_without_a_limit_nobody_waits(void **state)
     assert_false(uv_is_active((uv_handle_t *)&context.queue.retry));
 }
 
+/* The rate is looked at for those who wait for it; of room at an address they are told. */
+static void test_who_waits_for_its_address_does_not_wait_for_the_rate(void **state)
+{
+    const struct settings settings = {.max_in_flight_per_address = 1,
+                                      .max_connections_per_second = 10};
+
+    (void)state;
+    caps_set(&context.caps, &settings, 1, 0);
+    for (int i = 0; i < 3; i++) {
+        ones[i].address = i < 2 ? "192.0.2.1" : "192.0.2.2";
+        queue_start(&context, &ones[i].waiter);
+    }
+    assert_begun("a", 2);
+    assert_int_equal(self.probes_held_back[CAP_ADDRESS], 1);
+    assert_int_equal(self.probes_held_back[CAP_RATE], 1);
+    assert_true(uv_is_active((uv_handle_t *)&context.queue.retry));
+    now_ns = NS_PER_S / 5;
+    queue_run(&context);
+    assert_begun("ac", 1);
+    assert_false(uv_is_active((uv_handle_t *)&context.queue.retry));
+    leave(&ones[0]);
+    assert_begun("ac", 1);
+    assert_true(uv_is_active((uv_handle_t *)&context.queue.retry));
+    now_ns *= 2;
+    queue_run(&context);
+    assert_begun("acb", 0);
+    assert_false(uv_is_active((uv_handle_t *)&context.queue.retry));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -203,6 +236,7 @@ int main(void)
         TEST(test_who_has_nothing_to_start_takes_no_turn),
         TEST(test_who_is_prompt_no_more_holds_up_nobody),
         TEST(test_who_waits_for_its_address_lets_others_pass),
+        TEST(test_who_waits_for_its_address_does_not_wait_for_the_rate),
         TEST(test_without_a_limit_nobody_waits),
     };
 

@@ -321,6 +321,25 @@ static void test_caps_on_further_connections(void **state)
     caps_deinit(&caps);
 }
 
+/* One that waits for its address tells nothing of the others' chances, long after the last
+ * connection. */
+static void test_caps_are_full_of_connections_only_for_a_moment(void **state)
+{
+    const struct settings settings = {.max_connections_per_second = 10,
+                                      .max_in_flight_per_address = 1};
+    struct caps caps = {0};
+
+    (void)state;
+    caps_set(&caps, &settings, 1, 0);
+    assert_int_equal(caps_enter(&caps, "192.0.2.1", PACE_PROMPT, 0), CAP_NONE);
+    assert_int_equal(caps_enter(&caps, "192.0.2.1", PACE_PROMPT, 0), CAP_ADDRESS);
+    assert_true(caps_full(&caps, PACE_PROMPT));
+    assert_int_equal(caps_enter(&caps, "192.0.2.1", PACE_PROMPT, NS_PER_S), CAP_ADDRESS);
+    assert_false(caps_full(&caps, PACE_PROMPT));
+    assert_int_equal(caps_enter(&caps, "192.0.2.2", PACE_PROMPT, NS_PER_S), CAP_NONE);
+    caps_deinit(&caps);
+}
+
 /* A deadline that passed while the process stood still. */
 static void test_a_second_look(void **state)
 {
@@ -354,6 +373,7 @@ int main(void)
         cmocka_unit_test(test_who_shares_the_caps),
         cmocka_unit_test(test_caps_on_new_connections),
         cmocka_unit_test(test_caps_on_further_connections),
+        cmocka_unit_test(test_caps_are_full_of_connections_only_for_a_moment),
     };
 
     return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);

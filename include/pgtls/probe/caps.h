@@ -54,6 +54,9 @@ enum cap caps_enter(struct caps *caps, const char *address, enum pace pace, int6
  * has to wait. */
 bool caps_connect_again(struct caps *caps, int64_t now_ns);
 
+/* After a refusal: would a further connection of anybody be one too many for this moment? */
+bool caps_rate_full(const struct caps *caps);
+
 /* After a refusal: would anybody else of this pace be refused as well, whatever the address? */
 bool caps_full(const struct caps *caps, enum pace pace);
 
