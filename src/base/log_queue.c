@@ -103,6 +103,7 @@ static void *run(void *unused)
     struct buf lines;
 
     (void)unused;
+    pthread_setname_np(pthread_self(), "log");
     pthread_mutex_lock(&queue.lock);
     while (!queue.end || queue.waiting.len > 0) {
         if (queue.waiting.len == 0) {

@@ -9,10 +9,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 from .exposition import Metrics
-from .process import Program, clean_environment, wait_for
+from .process import Program, clean_environment, threads_at_work, wait_for
 from .servers import ROOT
 
 BINARY = Path(os.environ.get("PGTLS_BINARY", ROOT / "build" / "dev" / "pgtls_exporter"))
@@ -116,11 +117,18 @@ class Exporter:
         self.file.write_text(text)
 
     def log(self):
+        """What it has said. Lines are written by a thread of their own, and said after the metric that they go with: so
+        each thread may first end what it is doing, and that one what they had to say. Within bounds: one is busy."""
+        deadline = time.monotonic() + 2
+        for wanted in (lambda name: name != "log", lambda name: name == "log"):
+            running = threads_at_work(self.pid, wanted)
+            while running and time.monotonic() < deadline:
+                time.sleep(0.001)
+                running &= threads_at_work(self.pid, wanted)
         return self.program.log()
 
     def told(self, text, at_least=1):
-        """The lines of the log with this text. Lines are written by a thread of their own: the metric that one goes
-        with may be seen before it, so as many are waited for as there have to be."""
+        """The lines of the log with this text. As many are waited for as there have to be."""
         def lines():
             return [line for line in self.log().splitlines() if text in line]
         wait_for(lambda: len(lines()) >= at_least, 10, lambda: f"the log to tell {text!r}: {self.log()[-3000:]}")

@@ -34,6 +34,18 @@ def wait_for(condition, seconds, what):
         pause = min(pause * 1.5, 0.1)
 
 
+def threads_at_work(pid, wanted):
+    """The threads of a process that run, or would if there were a processor for them; of those with wanted(name)."""
+    found = set()
+    with contextlib.suppress(OSError):  # it has ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # that thread has
+                name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(") ")
+                if fields[0] in "RD" and wanted(name):
+                    found.add(task.name)
+    return found
+
+
 def unprivileged_ids():
     """(uid, gid) for servers that refuse to run as root; None when we are not root anyway."""
     if os.geteuid() != 0:
